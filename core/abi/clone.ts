@@ -1,5 +1,5 @@
 /** Flags of clone(2), clone3(2) and unshare(2), and struct clone_args. */
-import type { FlagTable } from "./flags.ts";
+import type { ChoiceTable, FlagTable } from "./flags.ts";
 import { layout } from "./layout.ts";
 import { signalNumbers } from "./signal.ts";
 
@@ -35,14 +35,25 @@ export const CLONE_NEWTIME = 0x80;
 
 const flags = {
   CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_PIDFD, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT, CLONE_THREAD, CLONE_NEWNS,
-  CLONE_SYSVSEM, CLONE_SETTLS, CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED, CLONE_UNTRACED, CLONE_CHILD_SETTID,
+  CLONE_SYSVSEM, CLONE_SETTLS, CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_UNTRACED, CLONE_CHILD_SETTID,
   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_IO,
 };
 
 /** clone(2), whose low byte is the exit signal. */
-export const cloneFlags: FlagTable = { prefix: "CLONE_", choices: { mask: CSIGNAL, values: signalNumbers, last: true }, flags };
+export const cloneFlags: FlagTable = {
+  prefix: "CLONE_",
+  choices: { mask: CSIGNAL, values: signalNumbers, last: true, decimal: true },
+  flags,
+  aliases: { CLONE_DETACHED },
+};
 export const clone3Flags: FlagTable = { prefix: "CLONE_", flags: { ...flags, CLONE_NEWTIME, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP } };
-export const unshareFlags: FlagTable = { prefix: "CLONE_", flags: { CLONE_NEWTIME, ...flags } };
+export const unshareFlags: FlagTable = {
+  prefix: "CLONE_",
+  flags: {
+    CLONE_NEWTIME, CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_NEWCGROUP, CLONE_NEWUTS,
+    CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET,
+  },
+};
 
 export const cloneArgsLayout = layout(88, {
   flags: [0, "u64"],
@@ -69,4 +80,8 @@ export const SCHED_RR = 2;
 export const SCHED_BATCH = 3;
 export const SCHED_IDLE = 5;
 export const SCHED_DEADLINE = 6;
-export const schedPolicies = { prefix: "SCHED_", values: { SCHED_OTHER: SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE }, aliases: { SCHED_NORMAL } };
+export const schedPolicies: ChoiceTable = {
+  prefix: "SCHED_",
+  values: { SCHED_OTHER: SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE },
+  aliases: { SCHED_NORMAL },
+};

@@ -39,6 +39,9 @@ export const F_SETOWN = 8;
 export const F_GETOWN = 9;
 export const F_SETSIG = 10;
 export const F_GETSIG = 11;
+export const F_GETLK64 = 12;
+export const F_SETLK64 = 13;
+export const F_SETLKW64 = 14;
 export const F_SETOWN_EX = 15;
 export const F_GETOWN_EX = 16;
 export const F_GETOWNER_UIDS = 17;
@@ -81,6 +84,10 @@ export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const LOCK_UN = 8;
+export const LOCK_MAND = 0x20;
+export const LOCK_READ = 0x40;
+export const LOCK_WRITE = 0x80;
+export const LOCK_RW = 0xc0;
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -158,11 +165,11 @@ export const fdFlags: FlagTable = { prefix: "FD_", flags: { FD_CLOEXEC } };
 export const fcntlCommands: ChoiceTable = {
   prefix: "F_",
   values: {
-    F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG, F_SETOWN_EX,
-    F_GETOWN_EX, F_GETOWNER_UIDS, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETLEASE, F_GETLEASE, F_NOTIFY, F_CANCELLK,
-    F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS, F_GET_RW_HINT, F_SET_RW_HINT, F_GET_FILE_RW_HINT,
-    F_SET_FILE_RW_HINT,
+    F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG, F_GETLK64, F_SETLK64,
+    F_SETLKW64, F_SETOWN_EX, F_GETOWN_EX, F_GETOWNER_UIDS, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETLEASE, F_GETLEASE, F_NOTIFY, F_CANCELLK,
+    F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS,
   },
+  aliases: { F_GET_RW_HINT, F_SET_RW_HINT, F_GET_FILE_RW_HINT, F_SET_FILE_RW_HINT },
 };
 export const lockTypes: ChoiceTable = { prefix: "F_", values: { F_RDLCK, F_WRLCK, F_UNLCK } };
 export const ownerTypes: ChoiceTable = { prefix: "F_OWNER_", values: { F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP } };
@@ -175,25 +182,29 @@ export const notifyFlags: FlagTable = {
   flags: { DN_ACCESS, DN_MODIFY, DN_CREATE, DN_DELETE, DN_RENAME, DN_ATTRIB, DN_MULTISHOT },
 };
 /** flock(2) */
-export const flockOperations: FlagTable = { prefix: "LOCK_", flags: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN } };
+export const flockOperations: FlagTable = { prefix: "LOCK_", flags: { LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN, LOCK_MAND, LOCK_RW, LOCK_READ, LOCK_WRITE } };
 export const whence: ChoiceTable = { prefix: "SEEK_", values: { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE } };
 /** access(2) */
-export const accessModes: FlagTable = { prefix: "?_OK", flags: { F_OK, R_OK, W_OK, X_OK } };
+export const accessModes: FlagTable = { prefix: "", unknown: "?_OK", flags: { F_OK, R_OK, W_OK, X_OK } };
 
-/** newfstatat(2), linkat(2), fchownat(2), name_to_handle_at(2) … */
+/** newfstatat(2), linkat(2), unlinkat(2), fchownat(2), name_to_handle_at(2) … */
 export const atFlags: FlagTable = {
   prefix: "AT_",
-  flags: { AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_RECURSIVE },
+  flags: { AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_RECURSIVE },
 };
-export const unlinkatFlags: FlagTable = { prefix: "AT_", flags: { AT_REMOVEDIR } };
-export const faccessatFlags: FlagTable = { prefix: "AT_", flags: { AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH } };
+export const faccessatFlags: FlagTable = { prefix: "AT_", flags: { AT_SYMLINK_NOFOLLOW, AT_EACCESS, AT_EMPTY_PATH } };
 export const statxFlags: FlagTable = {
   prefix: "AT_STATX_",
-  choices: { mask: AT_STATX_SYNC_TYPE, values: { AT_STATX_SYNC_AS_STAT, AT_STATX_FORCE_SYNC, AT_STATX_DONT_SYNC, AT_STATX_SYNC_TYPE } },
+  choices: {
+    mask: AT_STATX_SYNC_TYPE,
+    values: {
+      AT_STATX_SYNC_AS_STAT, AT_STATX_FORCE_SYNC, AT_STATX_DONT_SYNC, "AT_STATX_FORCE_SYNC|AT_STATX_DONT_SYNC": AT_STATX_SYNC_TYPE,
+    },
+  },
   flags: atFlags.flags,
 };
 export const directoryFds: ChoiceTable = { prefix: "AT_", values: { AT_FDCWD } };
-export const renameFlags: FlagTable = { prefix: "RENAME_", flags: { RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT } };
+export const renameFlags: FlagTable = { prefix: "RENAME_", unknown: "RENAME_??", flags: { RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT } };
 export const fallocFlags: FlagTable = {
   prefix: "FALLOC_FL_",
   flags: {

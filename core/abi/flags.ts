@@ -4,12 +4,16 @@
 export interface FlagTable {
   /** What an unknown value belongs to: strace notes `O_???` in a comment after it. */
   readonly prefix: string;
+  /** The note, where strace does not write the prefix and `???`. */
+  readonly unknown?: string;
   /** A part of the value that holds one of several numbers, such as the access mode of open(2). */
   readonly choices?: {
     readonly mask: number;
     readonly values: Readonly<Record<string, number>>;
     /** Written after the flags, and left out when zero, as the exit signal of clone(2). */
     readonly last?: boolean;
+    /** An unknown one is written as a plain decimal. */
+    readonly decimal?: boolean;
   };
   /** Single flags in the order in which they are written; names of several bits stand before their parts; a name for 0 is written when nothing is set. */
   readonly flags: Readonly<Record<string, number>>;
@@ -17,11 +21,16 @@ export interface FlagTable {
   readonly aliases?: Readonly<Record<string, number>>;
   /** A small number kept in high bits, written as `21<<MAP_HUGE_SHIFT`. */
   readonly shifted?: { readonly name: string; readonly shift: number; readonly mask: number };
+  /** Permission bits that are written last and always, in octal: `IPC_CREAT|0600`. */
+  readonly permissions?: number;
 }
 
 /** A value that is exactly one of several names. */
 export interface ChoiceTable {
   readonly prefix: string;
+  readonly unknown?: string;
+  /** An unknown value is written as a plain decimal. */
+  readonly decimal?: boolean;
   readonly values: Readonly<Record<string, number>>;
   readonly aliases?: Readonly<Record<string, number>>;
 }
@@ -98,42 +107,52 @@ function nameOf(values: Readonly<Record<string, number>>, value: number): string
   return undefined;
 }
 
+/** A permission argument as strace writes it: three octal digits at least, `0644`, `000`, `04755`. */
+export function formatPermissions(mode: number): string {
+  const digits = (mode >>> 0).toString(8);
+  return digits.length >= 3 ? `0${digits}` : digits.padStart(3, "0");
+}
+
+function unknownValue(table: { prefix: string; unknown?: string }, value: number): string {
+  const number = value === 0 ? "0" : `0x${(value < 0 ? value >>> 0 : value).toString(16)}`;
+  return `${number} /* ${table.unknown ?? `${table.prefix}???`} */`;
+}
+
 /** `value` as strace writes it: `O_RDWR|O_CREAT`, unknown bits in hexadecimal, `0` for nothing. A negative value is its 32 bits. */
 export function formatFlags(table: FlagTable, value: number): string {
+  const { choices, shifted, permissions } = table;
   let rest = value < 0 ? value >>> 0 : value;
-  const unknown = (bits: number): string => `0x${bits.toString(16)} /* ${table.prefix}??? */`;
-  let choice: string | undefined;
-  if (table.choices !== undefined) {
-    const bits = (rest & table.choices.mask) >>> 0;
+  const parts: string[] = [];
+  const last: string[] = [];
+  if (choices !== undefined) {
+    const bits = (rest & choices.mask) >>> 0;
     rest -= bits;
-    if (!(bits === 0 && table.choices.last)) {
-      choice = nameOf(table.choices.values, bits);
-      if (choice === undefined && (bits !== 0 || rest === 0)) choice = bits === 0 ? "0" : unknown(bits);
-    }
+    const name = nameOf(choices.values, bits);
+    if (name !== undefined && !(choices.last && bits === 0)) (choices.last ? last : parts).push(name);
+    else if (bits !== 0) (choices.last ? last : parts).push(choices.decimal ? String(bits) : unknownValue(table, bits));
   }
-  let shifted: string | undefined;
-  if (table.shifted !== undefined) {
-    const count = (rest >>> table.shifted.shift) & table.shifted.mask;
-    rest -= count * 2 ** table.shifted.shift;
-    if (count !== 0) shifted = `${count}<<${table.shifted.name}`;
+  if (shifted !== undefined) {
+    const count = (rest >>> shifted.shift) & shifted.mask;
+    rest -= count * 2 ** shifted.shift;
+    if (count !== 0) last.push(`${count}<<${shifted.name}`);
   }
-  let text = choice !== undefined && !table.choices?.last ? choice : "";
-  if (rest !== 0) {
-    for (const name in table.flags) {
-      const flag = table.flags[name]!;
-      if (flag === 0 || !hasAll(rest, flag)) continue;
-      rest -= flag;
-      text = text === "" ? name : `${text}|${name}`;
-      if (rest === 0) break;
-    }
-    if (rest !== 0) text = text === "" ? unknown(rest) : `${text}|0x${rest.toString(16)}`;
+  if (permissions !== undefined) {
+    last.push(formatPermissions(rest & permissions));
+    rest -= rest & permissions;
   }
-  if (shifted !== undefined) text = text === "" ? shifted : `${text}|${shifted}`;
-  if (choice !== undefined && table.choices?.last) text = text === "" ? choice : `${text}|${choice}`;
-  return text !== "" ? text : (nameOf(table.flags, 0) ?? "0");
+  for (const name in table.flags) {
+    if (rest === 0) break;
+    const flag = table.flags[name];
+    if (flag === 0 || !hasAll(rest, flag)) continue;
+    rest -= flag;
+    parts.push(name);
+  }
+  if (rest !== 0) parts.push(parts.length + last.length === 0 ? unknownValue(table, rest) : `0x${rest.toString(16)}`);
+  if (parts.length + last.length === 0) return nameOf(table.flags, 0) ?? "0";
+  return last.length === 0 ? parts.join("|") : [...parts, ...last].join("|");
 }
 
 /** `value` as strace writes one of several: its name, or the number with its family in a comment. */
 export function formatChoice(table: ChoiceTable, value: number): string {
-  return nameOf(table.values, value) ?? `0x${(value < 0 ? value >>> 0 : value).toString(16)} /* ${table.prefix}??? */`;
+  return nameOf(table.values, value) ?? (table.decimal ? String(value) : unknownValue(table, value));
 }

@@ -33,7 +33,7 @@ function withPrivate(commands: Readonly<Record<string, number>>): Record<string,
 export const futexOperations: FlagTable = {
   prefix: "FUTEX_",
   choices: {
-    mask: FUTEX_CMD_MASK | FUTEX_PRIVATE_FLAG,
+    mask: ~FUTEX_CLOCK_REALTIME,
     values: withPrivate({
       FUTEX_WAIT, FUTEX_WAKE, FUTEX_FD, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_LOCK_PI, FUTEX_UNLOCK_PI,
       FUTEX_TRYLOCK_PI, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET, FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI, FUTEX_LOCK_PI2,

@@ -56,10 +56,16 @@ export const SEMVMX = 32767;
 export const SHMMAX = 0xfffffffffeffffffn;
 export const SHMALL = 0xfffffffffeffffffn;
 
-const getFlags = { IPC_CREAT, IPC_EXCL, IPC_NOWAIT };
-/** shmget(2), msgget(2), semget(2): these flags above nine permission bits. */
-export const shmgetFlags: FlagTable = { prefix: "SHM_", flags: { IPC_CREAT, IPC_EXCL, SHM_HUGETLB, SHM_NORESERVE }, aliases: { SHM_R, SHM_W } };
-export const ipcGetFlags: FlagTable = { prefix: "IPC_", flags: getFlags };
+/** shmget(2): flags above nine permission bits. */
+export const shmgetFlags: FlagTable = {
+  prefix: "SHM_",
+  flags: { IPC_CREAT, IPC_EXCL, SHM_HUGETLB, SHM_NORESERVE },
+  aliases: { SHM_R, SHM_W },
+  shifted: { name: "SHM_HUGE_SHIFT", shift: 26, mask: 63 },
+  permissions: 0o777,
+};
+/** msgget(2), semget(2) */
+export const ipcGetFlags: FlagTable = { prefix: "IPC_", flags: { IPC_CREAT, IPC_EXCL, IPC_NOWAIT }, permissions: 0o777 };
 /** shmat(2) */
 export const shmFlags: FlagTable = { prefix: "SHM_", flags: { SHM_RDONLY, SHM_RND, SHM_REMAP, SHM_EXEC } };
 export const msgFlagsIpc: FlagTable = { prefix: "MSG_", flags: { MSG_NOERROR, MSG_EXCEPT, MSG_COPY, IPC_NOWAIT } };

@@ -85,7 +85,7 @@ export const mapFlags: FlagTable = {
   shifted: { name: "MAP_HUGE_SHIFT", shift: MAP_HUGE_SHIFT, mask: MAP_HUGE_MASK },
 };
 /** msync(2) */
-export const msFlags: FlagTable = { prefix: "MS_", flags: { MS_ASYNC, MS_INVALIDATE, MS_SYNC } };
+export const msFlags: FlagTable = { prefix: "MS_", flags: { MS_SYNC, MS_ASYNC, MS_INVALIDATE } };
 export const mremapFlags: FlagTable = { prefix: "MREMAP_", flags: { MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP } };
 export const mlock2Flags: FlagTable = { prefix: "MLOCK_", flags: { MLOCK_ONFAULT } };
 export const mlockallFlags: FlagTable = { prefix: "MCL_", flags: { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT } };

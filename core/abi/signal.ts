@@ -42,6 +42,7 @@ export const SA_NOCLDSTOP = 0x1;
 export const SA_NOCLDWAIT = 0x2;
 export const SA_SIGINFO = 0x4;
 export const SA_UNSUPPORTED = 0x400;
+export const SA_INTERRUPT = 0x20000000;
 export const SA_EXPOSE_TAGBITS = 0x800;
 export const SA_RESTORER = 0x4000000;
 export const SA_ONSTACK = 0x8000000;
@@ -86,15 +87,14 @@ export function signalNumber(name: string): number | undefined {
   return Object.hasOwn(signalAliases, full) ? signalAliases[full] : undefined;
 }
 
-export const signals: ChoiceTable = { prefix: "SIG", values: signalNumbers, aliases: signalAliases };
+export const signals: ChoiceTable = { prefix: "SIG", decimal: true, values: signalNumbers, aliases: signalAliases };
 export const signalHow: ChoiceTable = { prefix: "SIG_", values: { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK } };
 export const signalFlags: FlagTable = {
   prefix: "SA_",
   flags: {
-    SA_RESTORER, SA_NOCLDSTOP, SA_NOCLDWAIT, SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_NODEFER, SA_RESETHAND, SA_UNSUPPORTED,
-    SA_EXPOSE_TAGBITS,
+    SA_RESTORER, SA_ONSTACK, SA_RESTART, SA_INTERRUPT, SA_NODEFER, SA_RESETHAND, SA_SIGINFO, SA_NOCLDSTOP, SA_NOCLDWAIT,
   },
-  aliases: { SA_NOMASK: SA_NODEFER, SA_ONESHOT: SA_RESETHAND },
+  aliases: { SA_UNSUPPORTED, SA_EXPOSE_TAGBITS, SA_NOMASK: SA_NODEFER, SA_ONESHOT: SA_RESETHAND },
 };
 export const altStackFlags: FlagTable = { prefix: "SS_", flags: { SS_ONSTACK, SS_DISABLE } };
 
@@ -132,10 +132,10 @@ export function sigMembers(set: SigSet): number[] {
   return members;
 }
 
-/** A set as strace writes it: `[INT USR1]`, and with more than half of all, the rest: `~[KILL STOP]`. */
+/** A set as strace writes it: `[INT USR1]`, and with two thirds of all, the rest: `~[KILL STOP]`. */
 export function formatSigSet(set: SigSet): string {
   const members = sigMembers(set);
-  const inverted = members.length >= (_NSIG * 2) / 3;
+  const inverted = members.length >= Math.floor((_NSIG * 2) / 3);
   const shown = inverted ? sigMembers(~set & fullSigSet) : members;
   return `${inverted ? "~" : ""}[${shown.map((signal) => signalName(signal).slice("SIG".length)).join(" ")}]`;
 }

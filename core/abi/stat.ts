@@ -1,6 +1,6 @@
 /** File modes, and the structures that stat(2), statx(2) and statfs(2) fill (arch/x86/include/uapi/asm/stat.h). */
 import type { FlagTable } from "./flags.ts";
-import { parseNumber } from "./flags.ts";
+import { formatPermissions, parseNumber } from "./flags.ts";
 import { encodeStruct, layout, type Encoded } from "./layout.ts";
 import { timespecLayout } from "./time.ts";
 
@@ -46,18 +46,12 @@ const modeBits: Readonly<Record<string, number>> = {
   S_ISUID, S_ISGID, S_ISVTX, S_IRWXU, S_IRUSR, S_IWUSR, S_IXUSR, S_IRWXG, S_IRGRP, S_IWGRP, S_IXGRP, S_IRWXO, S_IROTH, S_IWOTH, S_IXOTH,
 };
 
-/** A permission argument as strace writes it: three octal digits or more, `0644`, `000`, `04755`. */
-export function formatPermissions(mode: number): string {
-  const digits = (mode >>> 0).toString(8);
-  return digits.length >= 3 ? `0${digits}` : digits.padStart(3, "0");
-}
-
-/** A mode with its file type as strace writes it: `S_IFCHR|0666`, `S_IFREG|S_ISUID|0755`; without a type, only the permissions. */
+/** A mode with its file type as strace writes it: `S_IFCHR|0666`, `S_IFREG|S_ISUID|0755`; an unknown type is left a number. */
 export function formatMode(mode: number): string {
   const type = mode & S_IFMT;
   const bits = (mode & S_ISUID ? "|S_ISUID" : "") + (mode & S_ISGID ? "|S_ISGID" : "") + (mode & S_ISVTX ? "|S_ISVTX" : "");
   const rest = formatPermissions(mode & ~(S_IFMT | S_ISUID | S_ISGID | S_ISVTX));
-  if (type === 0) return formatPermissions(mode);
+  if (type === 0) return bits === "" ? rest : `${bits.slice(1)}|${rest}`;
   for (const name in fileTypes) if (fileTypes[name] === type) return `${name}${bits}|${rest}`;
   return formatPermissions(mode);
 }

@@ -12,6 +12,7 @@ export const CLOCK_MONOTONIC_COARSE = 6;
 export const CLOCK_BOOTTIME = 7;
 export const CLOCK_REALTIME_ALARM = 8;
 export const CLOCK_BOOTTIME_ALARM = 9;
+export const CLOCK_SGI_CYCLE = 10;
 export const CLOCK_TAI = 11;
 export const TIMER_ABSTIME = 1;
 export const ITIMER_REAL = 0;
@@ -31,16 +32,18 @@ export const clockIds: ChoiceTable = {
   prefix: "CLOCK_",
   values: {
     CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
-    CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, CLOCK_TAI,
+    CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, CLOCK_SGI_CYCLE,
+    CLOCK_TAI,
   },
 };
 /** clock_nanosleep(2), timer_settime(2) */
 export const timerFlags: FlagTable = { prefix: "TIMER_", flags: { TIMER_ABSTIME } };
 export const itimers: ChoiceTable = { prefix: "ITIMER_", values: { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF } };
-/** timerfd_create(2) */
-export const timerfdFlags: FlagTable = { prefix: "TFD_", flags: { TFD_CLOEXEC, TFD_NONBLOCK } };
-/** timerfd_settime(2) */
-export const timerfdTimerFlags: FlagTable = { prefix: "TFD_", flags: { TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET } };
+/** timerfd_create(2) and timerfd_settime(2) */
+export const timerfdFlags: FlagTable = {
+  prefix: "TFD_",
+  flags: { TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET, TFD_CLOEXEC, TFD_NONBLOCK },
+};
 
 export const timespecLayout = layout(16, { tv_sec: [0, "i64"], tv_nsec: [8, "i64"] });
 export const timevalLayout = layout(16, { tv_sec: [0, "i64"], tv_usec: [8, "i64"] });

@@ -17,7 +17,7 @@ export const P_PIDFD = 3;
 
 export const waitOptions: FlagTable = {
   prefix: "W",
-  flags: { WNOHANG, WSTOPPED, WEXITED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD },
+  flags: { WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD },
   aliases: { WUNTRACED },
 };
 export const waitidTypes: ChoiceTable = { prefix: "P_", values: { P_ALL, P_PID, P_PGID, P_PIDFD } };
