@@ -1,5 +1,4 @@
-/** Socket addresses and message headers as bytes: sockaddr_in, sockaddr_in6, sockaddr_un, msghdr, cmsghdr. */
-import { layout } from "./layout.ts";
+/** Socket addresses as bytes: sockaddr_in, sockaddr_in6, sockaddr_un. */
 import { AF_INET, AF_INET6, AF_UNIX } from "./socket.ts";
 
 /** `sin_addr` is a number in host order: 127.0.0.1 is 0x7f000001. */
@@ -80,22 +79,3 @@ export function parseIpv4(text: string): number | undefined {
   }
   return addr;
 }
-
-export const iovecLayout = layout(16, { iov_base: [0, "u64"], iov_len: [8, "u64"] });
-export const msghdrLayout = layout(56, {
-  msg_name: [0, "u64"],
-  msg_namelen: [8, "i32"],
-  msg_iov: [16, "u64"],
-  msg_iovlen: [24, "u64"],
-  msg_control: [32, "u64"],
-  msg_controllen: [40, "u64"],
-  msg_flags: [48, "i32"],
-});
-export const mmsghdrLayout = layout(64, { msg_hdr: [0, msghdrLayout], msg_len: [56, "u32"] });
-/** The data follows; the next header stands at the next multiple of 8. */
-export const cmsghdrLayout = layout(16, { cmsg_len: [0, "u64"], cmsg_level: [8, "i32"], cmsg_type: [12, "i32"] });
-export const CMSG_ALIGN = (length: number): number => (length + 7) & ~7;
-export const CMSG_LEN = (length: number): number => cmsghdrLayout.size + length;
-export const CMSG_SPACE = (length: number): number => cmsghdrLayout.size + CMSG_ALIGN(length);
-export const ucredLayout = layout(12, { pid: [0, "i32"], uid: [4, "u32"], gid: [8, "u32"] });
-export const lingerLayout = layout(8, { l_onoff: [0, "i32"], l_linger: [4, "i32"] });

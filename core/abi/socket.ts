@@ -1,5 +1,6 @@
 /** Sockets: families, types, options and message flags (linux/socket.h, uapi/asm-generic/socket.h). */
 import type { ChoiceTable, FlagTable } from "./flags.ts";
+import { layout } from "./layout.ts";
 
 export const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
@@ -373,3 +374,22 @@ export const msgFlags: FlagTable = {
 };
 export const shutdownHow: ChoiceTable = { prefix: "SHUT_", values: { SHUT_RD, SHUT_WR, SHUT_RDWR } };
 export const scmTypes: ChoiceTable = { prefix: "SCM_", values: { SCM_RIGHTS, SCM_CREDENTIALS } };
+
+export const iovecLayout = layout(16, { iov_base: [0, "u64"], iov_len: [8, "u64"] });
+export const msghdrLayout = layout(56, {
+  msg_name: [0, "u64"],
+  msg_namelen: [8, "i32"],
+  msg_iov: [16, "u64"],
+  msg_iovlen: [24, "u64"],
+  msg_control: [32, "u64"],
+  msg_controllen: [40, "u64"],
+  msg_flags: [48, "i32"],
+});
+export const mmsghdrLayout = layout(64, { msg_hdr: [0, msghdrLayout], msg_len: [56, "u32"] });
+/** The data follows; the next header stands at the next multiple of 8. */
+export const cmsghdrLayout = layout(16, { cmsg_len: [0, "u64"], cmsg_level: [8, "i32"], cmsg_type: [12, "i32"] });
+export const CMSG_ALIGN = (length: number): number => (length + 7) & ~7;
+export const CMSG_LEN = (length: number): number => cmsghdrLayout.size + length;
+export const CMSG_SPACE = (length: number): number => cmsghdrLayout.size + CMSG_ALIGN(length);
+export const ucredLayout = layout(12, { pid: [0, "i32"], uid: [4, "u32"], gid: [8, "u32"] });
+export const lingerLayout = layout(8, { l_onoff: [0, "i32"], l_linger: [4, "i32"] });
