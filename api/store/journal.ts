@@ -1,0 +1,76 @@
+/**
+ * The journal: every input of every kernel, in order, with the hash of what it answered.
+ *
+ * Rows are only ever appended, and removed with their session alone. A snapshot makes the rows before it dispensable for a
+ * restart, but they are what an older snapshot needs when a newer one cannot be read, what replay checks a new core
+ * against, and the record of who did what; a restore does not cut them off either, it is a row of its own.
+ */
+import type { Database } from "./client.ts";
+import type { PrismaClient } from "./generated/client.ts";
+
+export interface JournalRow {
+  sessionId: string;
+  /** 1 for a session's first row, then without gaps. */
+  seq: number;
+  /** JSON of the input. */
+  input: string;
+  outputHash: string;
+  coreVersion: string;
+}
+
+export interface JournalRecord extends JournalRow {
+  /** When the row was written, by the host's clock. */
+  recordedAt: Date;
+}
+
+/** Rows and bytes of input read in one piece of work: others are served between two. */
+const PAGE = { rows: 500, bytes: 4 << 20 };
+
+export class Journal {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The newest row of a session, without its input; undefined when it has none. */
+  async last(sessionId: string): Promise<{ seq: number; recordedAt: Date } | undefined> {
+    const row = await this.#database.run((prisma) =>
+      prisma.journalRow.findFirst({ where: { sessionId }, orderBy: { seq: "desc" }, select: { seq: true, recordedAt: true } }),
+    );
+    return row ?? undefined;
+  }
+
+  /** The rows with `seq > afterSeq`, in order, a page in memory at a time. */
+  async *read(sessionId: string, afterSeq = 0): AsyncGenerator<JournalRecord> {
+    let from = afterSeq;
+    while (true) {
+      const page = await this.#database.run((prisma) => readPage(prisma, sessionId, from));
+      yield* page;
+      if (page.length === 0) return;
+      from = page.at(-1)!.seq;
+    }
+  }
+}
+
+async function readPage(prisma: PrismaClient, sessionId: string, afterSeq: number): Promise<JournalRecord[]> {
+  const sizes = await prisma.$queryRaw<{ seq: bigint | number; bytes: bigint | number }[]>`
+    SELECT "seq", octet_length("input") AS "bytes" FROM "JournalRow"
+    WHERE "sessionId" = ${sessionId} AND "seq" > ${afterSeq} ORDER BY "seq" LIMIT ${PAGE.rows}`;
+  let bytes = 0;
+  let upTo = afterSeq;
+  for (const row of sizes) {
+    bytes += Number(row.bytes);
+    if (bytes > PAGE.bytes && upTo > afterSeq) break; // one row at least, however long
+    upTo = Number(row.seq);
+  }
+  return prisma.journalRow.findMany({ where: { sessionId, seq: { gt: afterSeq, lte: upTo } }, orderBy: { seq: "asc" } });
+}
+
+/** Many rows as one statement: a model call would take ten times as long and hold up the event loop meanwhile. */
+export function insertRows(prisma: PrismaClient, rows: JournalRow[], recordedAt: Date) {
+  const json = JSON.stringify(rows.map((row) => [row.sessionId, row.seq, row.input, row.outputHash, row.coreVersion]));
+  return prisma.$executeRaw`
+    INSERT INTO "JournalRow" ("sessionId", "seq", "input", "outputHash", "coreVersion", "recordedAt")
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, ${recordedAt} FROM json_each(${json})`;
+}
