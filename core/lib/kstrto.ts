@@ -13,23 +13,28 @@ function digitOf(code: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : 99;
 }
 
-/** Digits from `at` to the end; base 0 looks for 0x and 0. */
-function parseDigits(text: string, at: number, base: number): Parsed<bigint> {
+/** Where the digits from `at` begin, and in which base: base 0 looks for 0x and 0. */
+function radixAt(text: string, at: number, base: number): { start: number; radix: number } {
   const hex = text[at] === "0" && (text[at + 1] === "x" || text[at + 1] === "X");
-  if (base === 0) base = hex && digitOf(text.charCodeAt(at + 2)) < 16 ? 16 : text[at] === "0" ? 8 : 10;
-  if (base === 16 && hex) at += 2;
+  const radix = base !== 0 ? base : hex && digitOf(text.charCodeAt(at + 2)) < 16 ? 16 : text[at] === "0" ? 8 : 10;
+  return { start: radix === 16 && hex ? at + 2 : at, radix };
+}
+
+/** Digits from `from` to the end. */
+function parseDigits(text: string, from: number, base: number): Parsed<bigint> {
+  const { start, radix } = radixAt(text, from, base);
   let value = 0n;
   let overflow = false;
-  const first = at;
+  let at = start;
   for (; at < text.length; at++) {
     const digit = digitOf(text.charCodeAt(at));
-    if (digit >= base) break;
-    if (!overflow) value = value * BigInt(base) + BigInt(digit);
+    if (digit >= radix) break;
+    if (!overflow) value = value * BigInt(radix) + BigInt(digit);
     if (value >= ULLONG_END) overflow = true;
   }
   // As Linux: too many digits is ERANGE even when something else follows them.
   if (overflow) return outOfRange;
-  if (at === first) return bad;
+  if (at === start) return bad;
   if (text[at] === "\n") at++;
   return at === text.length ? { value } : bad;
 }
@@ -55,6 +60,7 @@ function narrow(parsed: Parsed<bigint>, low: number, high: number): Parsed<numbe
 }
 
 export const kstrtou8 = (text: string, base: number): Parsed<number> => narrow(kstrtoull(text, base), 0, 0xff);
+export const kstrtos8 = (text: string, base: number): Parsed<number> => narrow(kstrtoll(text, base), -0x80, 0x7f);
 export const kstrtos16 = (text: string, base: number): Parsed<number> => narrow(kstrtoll(text, base), -0x8000, 0x7fff);
 export const kstrtou16 = (text: string, base: number): Parsed<number> => narrow(kstrtoull(text, base), 0, 0xffff);
 export const kstrtoint = (text: string, base: number): Parsed<number> => narrow(kstrtoll(text, base), -0x80000000, 0x7fffffff);
@@ -70,4 +76,19 @@ export function kstrtobool(text: string | null): Parsed<boolean> {
       if (text[1] === "f" || text[1] === "F") return { value: false };
   }
   return bad;
+}
+
+/** A signed 64-bit number as simple_strtol reads it: what follows the digits is left, no digits are 0, too many wrap. `length` is how much was read. */
+export function simpleStrtol(text: string, base: number): { value: bigint; length: number } {
+  if (text[0] !== "-") return simpleStrtoul(text, base, 0);
+  const { value, length } = simpleStrtoul(text, base, 1);
+  return { value: BigInt.asIntN(64, -value), length };
+}
+
+function simpleStrtoul(text: string, base: number, from: number): { value: bigint; length: number } {
+  const { start, radix } = radixAt(text, from, base);
+  let value = 0n;
+  let at = start;
+  for (; at < text.length && digitOf(text.charCodeAt(at)) < radix; at++) value = value * BigInt(radix) + BigInt(digitOf(text.charCodeAt(at)));
+  return { value: BigInt.asIntN(64, value), length: at };
 }
