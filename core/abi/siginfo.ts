@@ -1,0 +1,2 @@
+/** siginfo_t and si_code, which stand in signal.ts. */
+export * from "./signal.ts";
