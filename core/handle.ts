@@ -1,0 +1,240 @@
+/** The one door: everything that changes a kernel enters here, synchronously, as data. */
+import { ESRCH } from "./abi/errno.ts";
+import type { CallAnswer, Input, Output, Refusal } from "./input.ts";
+import type { Kernel, Turn } from "./kernel.ts";
+import { createDriven, createProgram, PROCESS_LIMIT } from "./process/create.ts";
+import { deleteProcess } from "./process/delete.ts";
+import { checkKill } from "./process/kill.ts";
+import { runUntil } from "./sched/scheduler.ts";
+import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
+import { taskOf, type Task } from "./sched/task.ts";
+import { wake, wakeTask } from "./sched/wait_queue.ts";
+import { decodeCall } from "./syscalls/decode.ts";
+import { drivenFrame, endBatchEarly, sleepingAnswer, startBatch, startSingle } from "./syscalls/driven.ts";
+import type { Problem } from "./syscalls/json.ts";
+import { SLEEPING_LIMIT } from "./syscalls/state.ts";
+import { makeHome } from "./programs/home.ts";
+import { programOf } from "./programs/program.ts";
+import { nextExpiryNs } from "./time/timer.ts";
+
+/** Steps that one call of `handle` takes when the caller names no budget. */
+export const DEFAULT_BUDGET = 200_000;
+
+export function freshTurn(budget: number): Turn {
+  return { ended: [], events: [], budget, current: 0, cpu: 0, logged: false };
+}
+
+/**
+ * Does one input, and what follows from it until nothing may run or `budget` steps are taken; then `more` says so and
+ * `{ type: "run" }` goes on. `deferred`: the clock has not reached `atNs` within the budget; nothing else has happened, and the
+ * input is to be fed again once `more` is false.
+ */
+export function handle(k: Kernel, input: Input, budget = DEFAULT_BUDGET): Output {
+  k.turn = freshTurn(budget);
+  if (input.type === "run") return settle(k);
+  if (input.type === "advance") {
+    moveClock(k, k.state.time.nowNs + input.byNs);
+    return settle(k);
+  }
+  if (input.atNs > k.state.time.nowNs && !reach(k, input.atNs)) return { ...output(k, true), deferred: true };
+  k.turn.cpu = 0;
+  return act(k, input);
+}
+
+type Acting = Exclude<Input, { type: "run" } | { type: "advance" }>;
+
+function act(k: Kernel, input: Acting): Output {
+  switch (input.type) {
+    case "createProcess": return createProcess(k, input);
+    case "killProcess": {
+      const refusal = deleteProcess(k, input.pid);
+      return refusal === null ? settle(k) : refuse(k, refusal);
+    }
+    case "signal": return signalProcess(k, input);
+    case "syscall": return call(k, input.pid, input.callId, (task) => {
+      const problems: Problem[] = [];
+      const decoded = decodeCall(k.tables, { call: input.call, ...(input.args === undefined ? {} : { args: input.args }) }, "/args", problems);
+      if (decoded === null) return { refused: "no-call", detail: `no system call is named ${String(input.call)}` };
+      if (problems.length > 0) return invalid(problems);
+      task.onFault = input.onFault ?? "signal";
+      startSingle(k, task, input.callId, decoded);
+      return null;
+    });
+    case "batch": return call(k, input.pid, input.callId, (task) => {
+      const problems: Problem[] = [];
+      const calls = input.calls.map((request, at) => {
+        const decoded = decodeCall(k.tables, request, `/calls/${at}/args`, problems);
+        if (decoded === null) problems.push({ path: `/calls/${at}/call`, message: `no system call is named ${String(request.call)}` });
+        return decoded ?? { nr: -1, placed: [] };
+      });
+      if (problems.length > 0) return invalid(problems);
+      task.onFault = "signal";
+      startBatch(k, task, input.callId, calls, input.onError);
+      return null;
+    });
+    case "store": return call(k, input.pid, input.callId, (task) => {
+      task.onFault = input.onFault;
+      const problems: Problem[] = [];
+      const args = { addr: input.address, buf: { base64: input.base64 } };
+      const decoded = decodeCall(k.tables, { call: "store", args }, "", problems);
+      if (decoded === null || problems.length > 0) return invalid(problems);
+      startSingle(k, task, input.callId, decoded);
+      return null;
+    });
+    case "program": return program(k, input);
+    case "interruptCall": return interruptCall(k, input.callId);
+    case "makeHome":
+      makeHome(k, input.path, input.uid);
+      return settle(k);
+    case "resume":
+      k.state.time.suspendedNs += input.awayNs;
+      k.state.time.realtimeOffsetNs += BigInt(input.awayNs);
+      return settle(k);
+    case "setClockMode":
+      k.state.time.mode = input.mode;
+      return settle(k);
+  }
+}
+
+/** Sets where the clock goes, and lets autonomous work come along. */
+function moveClock(k: Kernel, targetNs: number): void {
+  const { time } = k.state;
+  if (targetNs <= time.nowNs) return;
+  time.limitNs += targetNs - Math.max(time.nowNs, time.targetNs);
+  time.targetNs = targetNs;
+}
+
+/** Brings the clock to `atNs`, firing what is due; false when the budget ends first. */
+function reach(k: Kernel, atNs: number): boolean {
+  if (k.state.time.targetNs < atNs) moveClock(k, atNs);
+  return finishMove(k);
+}
+
+/** Goes on with a clock move; false when the budget ends first. */
+function finishMove(k: Kernel): boolean {
+  const { time } = k.state;
+  if (time.targetNs < 0) return true;
+  if (runUntil(k, time.targetNs)) return false;
+  if (time.nowNs < time.targetNs) time.nowNs = time.targetNs;
+  time.targetNs = -1;
+  return true;
+}
+
+/** Runs what may run; then the calls that have not ended are asleep. */
+function settle(k: Kernel): Output {
+  if (!finishMove(k)) return output(k, true);
+  for (;;) {
+    if (runUntil(k, Infinity)) return output(k, true);
+    if (!k.turn.logged) break;
+    k.turn.logged = false;
+    wake(k, k.state.log.wait, { nr: Infinity });
+  }
+  const { calls } = k.state;
+  for (const { callId, tid } of calls.open) {
+    if (k.state.sched.tasks.has(tid) && drivenFrame(taskOf(k, tid))?.callId === callId) calls.sleeping.set(callId, tid);
+  }
+  if (calls.open.length > 0) calls.open = [];
+  return output(k, false);
+}
+
+function output(k: Kernel, more: boolean): Output {
+  return { ended: k.turn.ended, events: k.turn.events, nowNs: k.state.time.nowNs, more };
+}
+
+function refuse(k: Kernel, refusal: Refusal): Output {
+  return { ...output(k, false), refusal };
+}
+
+function invalid(errors: Problem[]): Refusal {
+  return { refused: "invalid", detail: `${errors[0].path.slice(1).replaceAll("/", ".")} ${errors[0].message}`, errors: errors.slice(0, 20) };
+}
+
+/** A process that a caller may drive: alive, and with no call under way. */
+function drivable(k: Kernel, pid: number): Task | Refusal {
+  const task = k.state.sched.tasks.get(pid);
+  if (task === undefined || task.state === "zombie") return { refused: "no-process", detail: `no process ${pid}` };
+  if (task.kind !== "driven") return { refused: "busy", detail: `process ${pid} runs a program of its own` };
+  if (drivenFrame(task) !== null) return { refused: "busy", detail: `process ${pid} is in a call` };
+  return task;
+}
+
+function call(k: Kernel, pid: number, callId: string, start: (task: Task) => Refusal | null): Output {
+  const task = drivable(k, pid);
+  if ("refused" in task) return refuse(k, task);
+  const { calls } = k.state;
+  if (calls.sleeping.size >= SLEEPING_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_LIMIT} sleeping calls` });
+  const refusal = start(task);
+  if (refusal !== null) return refuse(k, refusal);
+  calls.open.push({ callId, tid: task.tid });
+  return answered(settle(k), k, callId, task.tid);
+}
+
+/** Puts the call's own answer beside the others: ended, or asleep once the kernel is quiet. */
+function answered(out: Output, k: Kernel, callId: string, tid: number): Output {
+  const ended = out.ended.find((end) => end.callId === callId);
+  const task = k.state.sched.tasks.get(tid);
+  const answer: CallAnswer | null | undefined = ended?.answer ?? (out.more || task === undefined ? undefined : sleepingAnswer(task));
+  if (answer !== null && answer !== undefined) out.answer = answer;
+  return out;
+}
+
+function createProcess(k: Kernel, input: Input & { type: "createProcess" }): Output {
+  if (k.state.sched.groups.size >= PROCESS_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${PROCESS_LIMIT} processes` });
+  if (input.parent !== undefined) {
+    const parent = k.state.sched.groups.get(input.parent);
+    if (parent === undefined || parent.exitStatus >= 0) return refuse(k, { refused: "no-process", detail: `no process ${input.parent}` });
+  }
+  const made = createDriven(k, input);
+  if (typeof made === "number") return refuse(k, { refused: "errno", errno: -made, detail: "the process could not be made" });
+  return { ...settle(k), pid: made.tid };
+}
+
+function signalProcess(k: Kernel, { pid, signal, uid }: Input & { type: "signal" }): Output {
+  const group = k.state.sched.groups.get(pid);
+  if (group === undefined) return refuse(k, { refused: "errno", errno: ESRCH, detail: `kill: (${pid}) - No such process` });
+  const error = checkKill(k, uid, group, signal);
+  if (error < 0) return refuse(k, { refused: "errno", errno: -error, detail: `kill: (${pid}) - Operation not permitted` });
+  if (signal !== 0) sendSignal(k, pid, signal, { pid: 0, uid });
+  return settle(k);
+}
+
+function program(k: Kernel, input: Input & { type: "program" }): Output {
+  const { calls } = k.state;
+  if (calls.sleeping.size >= SLEEPING_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_LIMIT} sleeping calls` });
+  if (k.state.sched.groups.size >= PROCESS_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${PROCESS_LIMIT} processes` });
+  const table = programOf(k, input.program);
+  if (table === null) return refuse(k, { refused: "no-call", detail: `no program ${input.program}` });
+  const task = createProgram(k, {
+    comm: input.program, uid: input.uid, member: input.member, home: input.home, code: "program.run",
+    locals: { callId: input.callId, code: table, args: input.args, value: null, stdout: "", stderr: "" },
+  });
+  if (typeof task === "number") return refuse(k, { refused: "errno", errno: -task, detail: "the process could not be made" });
+  calls.open.push({ callId: input.callId, tid: task.tid });
+  return answered(settle(k), k, input.callId, task.tid);
+}
+
+/** A signal with an empty handler and no SA_RESTART, for one call. */
+function interruptCall(k: Kernel, callId: string): Output {
+  const tid = k.state.calls.sleeping.get(callId);
+  if (tid === undefined) {
+    const kept = k.state.calls.kept.some((answer) => answer.callId === callId);
+    return refuse(k, kept ? { refused: "busy", detail: "the call has ended" } : { refused: "no-call", detail: "no such call" });
+  }
+  const task = taskOf(k, tid);
+  if (task.sleep !== null && task.sleep.mode !== "interruptible") {
+    return refuse(k, { refused: "busy", detail: `the call sleeps uninterruptibly in ${task.sleep.wchan}` });
+  }
+  const frame = task.frames[0];
+  endBatchEarly(frame);
+  task.interrupted = true;
+  recalcSignalPending(k, task);
+  if (task.sleep !== null) wakeTask(k, task);
+  return answered(settle(k), k, callId, tid);
+}
+
+/** When the next timer is due, ns of kernel time, or null: what a real clock's driver waits for. */
+export function nextTimerNs(k: Kernel): number | null {
+  const expiry = nextExpiryNs(k);
+  return expiry === Infinity ? null : expiry;
+}
+

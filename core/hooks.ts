@@ -1,0 +1,29 @@
+/** The few functions that a lower room must call upward, listed in one place; tables.ts fills them in. */
+import type { Kernel } from "./kernel.ts";
+import type { Task } from "./sched/task.ts";
+import type { SyscallResult } from "./sched/steps.ts";
+import type { OpenFile } from "./fs/file.ts";
+
+export interface Hooks {
+  /** The last frame of a task ended with `ret`: finish its call, its program or its thread. */
+  taskReturned(k: Kernel, task: Task, ret: number | bigint): void;
+  /** Tells pollers and parents that a signal changed what a parked process is doing (dies, stops, counts a handler). */
+  signalParked(k: Kernel, task: Task): void;
+  /** Releases an open file whose last reference is gone; a number, or steps when its release sleeps. */
+  releaseFile(k: Kernel, task: Task, fileId: number): SyscallResult;
+
+  getFile(k: Kernel, fileId: number): void;
+  fput(k: Kernel, fileId: number): void;
+  file(k: Kernel, fileId: number): OpenFile;
+  /** The page-cache frame at `pgoff` (pages) of a regular file, allocated when absent; beyond the end is SIGBUS. */
+  filePage(k: Kernel, fileId: number, pgoff: number): { pfn: number } | "sigbus" | "oom";
+  /** What /proc/PID/maps shows of a mapped file. */
+  fileMapName(k: Kernel, fileId: number): { major: number; minor: number; ino: number; path: string };
+  /** Frames that the page cache holds a reference to, one item a reference; for the invariants. */
+  pageCacheFrames(k: Kernel): Iterable<number>;
+  /** Takes a file's pages from `fromPgoff` on out of every mapping (truncate). */
+  unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number): void;
+
+  tryModuleGet(k: Kernel, name: string): boolean;
+  modulePut(k: Kernel, name: string): void;
+}

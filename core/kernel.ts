@@ -1,0 +1,43 @@
+/** A kernel is its state, which is plain data, and the tables of code that the state names. */
+import type { EndedCall, KernelEvent } from "./input.ts";
+import type { KernelState } from "./state.ts";
+import type { Hooks } from "./hooks.ts";
+import type { StepTable } from "./sched/steps.ts";
+import type { FileOperations } from "./fs/file.ts";
+import type { VmOperations } from "./mm/vma.ts";
+import type { TimerCallback } from "./time/timer.ts";
+import type { SyscallRow } from "./syscalls/row.ts";
+
+export interface Kernel {
+  state: KernelState;
+  tables: Tables;
+  turn: Turn;
+}
+
+/** Code by the name that the state knows it by. The same for every kernel; built once in tables.ts. */
+export interface Tables {
+  steps: Map<string, StepTable>;
+  fileOperations: Map<string, FileOperations>;
+  vmOperations: Map<string, VmOperations>;
+  timerCallbacks: Map<string, TimerCallback>;
+  /** x86-64 number → row; a hole answers ENOSYS. */
+  syscalls: (SyscallRow | undefined)[];
+  syscallNames: Map<string, SyscallRow>;
+  /** Names that Linux has and we have not: they answer ENOSYS instead of being unknown. */
+  unimplemented: Set<string>;
+  hooks: Hooks;
+}
+
+/** What one call of `handle` gathers; never part of the state. */
+export interface Turn {
+  ended: EndedCall[];
+  events: KernelEvent[];
+  /** Steps that this call of `handle` may still take. */
+  budget: number;
+  /** Tid of the task whose step is running, 0 in timer context and between steps. */
+  current: number;
+  /** Index of the CPU that runs. */
+  cpu: number;
+  /** A log record came while somebody sleeps on /dev/kmsg; `handle` wakes them. */
+  logged: boolean;
+}

@@ -1,0 +1,36 @@
+/** Cost profiles by name: what work costs on an emulated machine, in ns. */
+import { defaultProfile } from "./default.ts";
+
+export interface CostProfile {
+  /** Entering and leaving the kernel. */
+  syscallNs: number;
+  /** A step of kernel code that does nothing else. */
+  stepNs: number;
+  /** Copying one byte between user memory, page cache, pipe or socket. */
+  copyPerByteNs: number;
+  /** A minor page fault: trap, VMA lookup, page-table entry. */
+  faultNs: number;
+  /** Zeroing a fresh page. */
+  pageZeroNs: number;
+  /** Copying a page on write. */
+  pageCopyNs: number;
+  contextSwitchNs: number;
+  wakeNs: number;
+  /** A TCP segment over loopback: both sides of the stack and its softirq. */
+  tcpSegmentNs: number;
+  /** One component of a path walk. */
+  pathComponentNs: number;
+  openNs: number;
+  closeNs: number;
+  /** Making, splitting or removing a VMA. */
+  vmaNs: number;
+  /** Setting or clearing one page-table entry. */
+  pteNs: number;
+  forkNs: number;
+  exitNs: number;
+  /** One 4 KiB transfer of the swap disk. */
+  diskPageNs: number;
+  printkNs: number;
+}
+
+export const profiles: { [name: string]: CostProfile } = { default: defaultProfile };

@@ -1,0 +1,13 @@
+/** The kernel's random numbers: one seeded generator, part of the state (get_random_bytes). */
+import { fillBytes, nextU32 } from "../lib/rng.ts";
+import type { Kernel } from "../kernel.ts";
+
+export function randomU32(k: Kernel): number {
+  return nextU32(k.state.rng);
+}
+
+export function randomBytes(k: Kernel, count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  fillBytes(k.state.rng, bytes);
+  return bytes;
+}

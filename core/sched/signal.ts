@@ -1,0 +1,276 @@
+/** Sending, queueing and delivering signals (signal(7)). Handlers run no code here: a delivery is counted and told. */
+import { ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK, EAGAIN, EINTR } from "../abi/errno.ts";
+import {
+  defaultAction, SA_RESETHAND, SA_RESTART, SA_NOCLDSTOP, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL,
+} from "../abi/signal.ts";
+import type { Kernel } from "../kernel.ts";
+import { emit } from "./events.ts";
+import { must } from "../lib/assert.ts";
+import { rlimit } from "./rlimit.ts";
+import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./task.ts";
+import { wake, wakeTask } from "./wait_queue.ts";
+
+export interface PendingSignal {
+  number: number;
+  code: number;
+  pid: number;
+  uid: number;
+  /** Fault address; 0 for signals that have none. */
+  addr: number | bigint;
+  /** sigqueue's value. */
+  value: number | bigint;
+  /** Child's wait status of a SIGCHLD, timer id …: si_status. */
+  status: number;
+}
+
+/** What a process set with sigaction. `handler`: default and ignore are answered by the kernel, the others are counted. */
+export interface SignalAction {
+  handler: "default" | "ignore" | "count";
+  /** The handler's address as the process gave it; 0 for `count`. */
+  address: number | bigint;
+  flags: number;
+  mask: bigint;
+}
+
+export type SignalInfo = Partial<Omit<PendingSignal, "number">>;
+
+const RLIMIT_SIGPENDING = 11;
+const STOP_SIGNALS = [19, 20, 21, 22];
+const DEFAULT: SignalAction = { handler: "default", address: 0, flags: 0, mask: 0n };
+
+export function bit(signal: number): bigint {
+  return 1n << BigInt(signal - 1);
+}
+
+/** Signals that no mask holds back. */
+export const UNBLOCKABLE = bit(SIGKILL) | bit(SIGSTOP);
+
+export function actionOf(k: Kernel, group: ThreadGroup, signal: number): SignalAction {
+  return handlersOf(k, group).actions.get(signal) ?? DEFAULT;
+}
+
+/**
+ * Sends a signal to a thread group; whether the sender may is the caller's question.
+ * Answers 0, or -EAGAIN when a real-time signal finds RLIMIT_SIGPENDING full.
+ */
+export function sendSignal(k: Kernel, tgid: number, number: number, info: SignalInfo = {}): number {
+  const group = k.state.sched.groups.get(tgid);
+  if (group === undefined || group.exitStatus >= 0) return 0;
+  return post(k, group, group.pending, taskOf(k, group.threads[0]), number, info, true);
+}
+
+/** Sends a signal to one thread (tgkill). */
+export function sendSignalToTask(k: Kernel, task: Task, number: number, info: SignalInfo = {}): number {
+  if (task.state === "zombie") return 0;
+  return post(k, groupOf(k, task), task.pending, task, number, info, false);
+}
+
+/** A fault's signal: blocked or ignored ones are reset to the default action first (force_sig_fault). */
+export function forceSignal(k: Kernel, task: Task, number: number, info: SignalInfo = {}): void {
+  const group = groupOf(k, task);
+  const { actions } = handlersOf(k, group);
+  if (actions.get(number)?.handler === "ignore" || (task.blocked & bit(number)) !== 0n) {
+    actions.delete(number);
+    task.blocked &= ~bit(number);
+  }
+  post(k, group, task.pending, task, number, { code: SI_KERNEL, ...info }, false);
+}
+
+function post(
+  k: Kernel, group: ThreadGroup, queue: PendingSignal[], target: Task, number: number, info: SignalInfo, shared: boolean,
+): number {
+  if (STOP_SIGNALS.includes(number)) discard(k, group, [SIGCONT]);
+  if (number === SIGCONT) {
+    discard(k, group, STOP_SIGNALS);
+    continueGroup(k, group);
+  }
+  if (ignored(k, group, target, number)) return 0;
+  if (number < SIGRTMIN && queue.some((pending) => pending.number === number)) return 0;
+  if (number >= SIGRTMIN && queue.length >= rlimit(k, target, RLIMIT_SIGPENDING)) return -EAGAIN;
+  queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
+  emit(k, { event: "signal", data: { pid: group.tgid, signal: signalName(number) } });
+  if (number === SIGKILL) killThreads(k, group);
+  else {
+    const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
+    const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && task.state !== "zombie");
+    if (taker !== undefined) notify(k, taker);
+  }
+  return 0;
+}
+
+/** Every thread of the group is to die: SIGKILL reaches each. */
+function killThreads(k: Kernel, group: ThreadGroup): void {
+  for (const tid of group.threads) {
+    const task = taskOf(k, tid);
+    if (task.state === "zombie") continue;
+    if (!task.pending.some(({ number }) => number === SIGKILL)) {
+      task.pending.push({ number: SIGKILL, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0 });
+    }
+    notify(k, task);
+  }
+}
+
+/** Makes a thread look at its signals: ends a sleep that may be ended, or tells a parked one. */
+function notify(k: Kernel, task: Task): void {
+  recalcSignalPending(k, task);
+  if (!task.signalPending) return;
+  if (task.state === "parked") return k.tables.hooks.signalParked(k, task);
+  const mode = task.sleep?.mode;
+  const killed = task.pending.some(({ number }) => number === SIGKILL);
+  if (mode === "interruptible" || (mode === "killable" && killed)) wakeTask(k, task);
+}
+
+/** Takes pending signals of these numbers off the group and its threads. */
+function discard(k: Kernel, group: ThreadGroup, numbers: number[]): void {
+  group.pending = group.pending.filter(({ number }) => !numbers.includes(number));
+  for (const tid of group.threads) {
+    const task = taskOf(k, tid);
+    task.pending = task.pending.filter(({ number }) => !numbers.includes(number));
+    recalcSignalPending(k, task);
+  }
+}
+
+function continueGroup(k: Kernel, group: ThreadGroup): void {
+  if (group.stopSignal === 0) return;
+  group.stopSignal = 0;
+  group.waitNotice = 0xffff;
+  wake(k, group.stopWait, { nr: Infinity });
+  notifyParent(k, group, 6 /* CLD_CONTINUED */, SIGCONT);
+}
+
+/** Whether a signal vanishes as it is sent (sig_ignored): not when it is blocked, for a handler may be set before it is unblocked. */
+function ignored(k: Kernel, group: ThreadGroup, target: Task, number: number): boolean {
+  if (number === SIGKILL && group.tgid !== 1) return target.kind === "kthread";
+  if ((target.blocked & bit(number)) !== 0n) return false;
+  const { handler } = actionOf(k, group, number);
+  if (handler === "ignore") return true;
+  if (handler === "default" && (group.tgid === 1 || target.kind === "kthread")) return true;
+  return handler === "default" && (defaultAction(number) === "ign" || number === SIGCONT);
+}
+
+/** Computes whether an unblocked signal waits for the task. */
+export function recalcSignalPending(k: Kernel, task: Task): void {
+  const open = (pending: PendingSignal): boolean =>
+    ((task.blocked & ~UNBLOCKABLE) & bit(pending.number)) === 0n;
+  task.signalPending = task.interrupted || task.pending.some(open) || groupOf(k, task).pending.some(open) || groupOf(k, task).stopSignal !== 0;
+}
+
+/** Sets the blocked mask; SIGKILL and SIGSTOP stay open. */
+export function setBlocked(k: Kernel, task: Task, mask: bigint): void {
+  task.blocked = mask & ~UNBLOCKABLE;
+  recalcSignalPending(k, task);
+}
+
+/** Signals that wait, blocked ones too, of the thread and its group (sigpending). */
+export function pendingSet(k: Kernel, task: Task): bigint {
+  let set = 0n;
+  for (const { number } of task.pending) set |= bit(number);
+  for (const { number } of groupOf(k, task).pending) set |= bit(number);
+  return set;
+}
+
+/** Takes the next signal of `wanted` (a mask): the thread's before the group's, the lowest number first. */
+export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSignal | null {
+  for (const queue of [task.pending, groupOf(k, task).pending]) {
+    let best = -1;
+    queue.forEach(({ number }, at) => {
+      if ((wanted & bit(number)) !== 0n && (best < 0 || number < queue[best].number)) best = at;
+    });
+    if (best >= 0) {
+      const [signal] = queue.splice(best, 1);
+      recalcSignalPending(k, task);
+      return signal;
+    }
+  }
+  return null;
+}
+
+/** What delivery decides about a call that answered `ret`. */
+export type Delivery =
+  | { then: "return"; ret: number | bigint }
+  | { then: "restart" }
+  | { then: "stop"; ret: number | bigint }
+  | { then: "die"; status: number };
+
+/** Delivers all open signals as the task leaves the kernel with `ret`, and decides whether its call ends, restarts or dies. */
+export function deliverSignals(k: Kernel, task: Task, ret: number | bigint): Delivery {
+  const group = groupOf(k, task);
+  let result = ret;
+  let handled = false;
+  if (task.interrupted) {
+    task.interrupted = false;
+    result = isRestart(result) && result !== -ERESTARTNOINTR ? -EINTR : result;
+    handled = true;
+    recalcSignalPending(k, task);
+  }
+  while (task.signalPending) {
+    if (group.exiting >= 0) return { then: "die", status: group.exiting };
+    const signal = dequeueSignal(k, task, ~(task.blocked & ~UNBLOCKABLE));
+    if (signal === null) {
+      if (group.stopSignal !== 0) return { then: "stop", ret: result };
+      break;
+    }
+    const action = actionOf(k, group, signal.number);
+    if (action.handler === "count") {
+      if (!handled) result = handlerResult(result, action);
+      handled = true;
+      runHandler(k, task, group, signal, action);
+      continue;
+    }
+    if (action.handler === "ignore") continue;
+    const kind = signal.number === SIGKILL ? "term" : defaultAction(signal.number);
+    if (kind === "ign" || kind === "cont" || (group.tgid === 1 && signal.number !== SIGKILL)) continue;
+    if (kind === "stop") {
+      stopGroup(k, group, signal.number);
+      return { then: "stop", ret: result };
+    }
+    return { then: "die", status: signal.number | (kind === "core" ? 0x80 : 0) };
+  }
+  restoreMask(k, task);
+  if (isRestart(result)) return { then: "restart" };
+  return { then: "return", ret: result };
+}
+
+/** Whether a call that answers this is to be made again. */
+export function isRestart(ret: number | bigint): boolean {
+  return ret === -ERESTARTSYS || ret === -ERESTARTNOINTR || ret === -ERESTARTNOHAND || ret === -ERESTART_RESTARTBLOCK;
+}
+
+/** A handler ran: which restarts survive it. */
+function handlerResult(ret: number | bigint, action: SignalAction): number | bigint {
+  if (ret === -ERESTARTNOHAND || ret === -ERESTART_RESTARTBLOCK) return -EINTR;
+  if (ret === -ERESTARTSYS && (action.flags & SA_RESTART) === 0) return -EINTR;
+  return ret;
+}
+
+function runHandler(k: Kernel, task: Task, group: ThreadGroup, signal: PendingSignal, action: SignalAction): void {
+  const { counts, actions } = must(k.state.sched.handlers, group.sighand);
+  counts.set(signal.number, (counts.get(signal.number) ?? 0) + 1);
+  if (task.delivered.length < 64) task.delivered.push(signalName(signal.number));
+  if ((action.flags & SA_RESETHAND) !== 0) actions.delete(signal.number);
+}
+
+/** Puts back the mask that sigsuspend, ppoll or pselect had set aside. */
+export function restoreMask(k: Kernel, task: Task): void {
+  if (task.savedMask === null) return;
+  task.blocked = task.savedMask;
+  task.savedMask = null;
+  recalcSignalPending(k, task);
+}
+
+function stopGroup(k: Kernel, group: ThreadGroup, signal: number): void {
+  if (group.stopSignal !== 0) return;
+  group.stopSignal = signal;
+  group.waitNotice = (signal << 8) | 0x7f;
+  for (const tid of group.threads) notify(k, taskOf(k, tid));
+  notifyParent(k, group, 5 /* CLD_STOPPED */, signal);
+}
+
+/** SIGCHLD and a wake-up for the parent of a child that stopped or went on. */
+function notifyParent(k: Kernel, group: ThreadGroup, code: number, status: number): void {
+  const parent = k.state.sched.groups.get(group.parent);
+  if (parent === undefined) return;
+  wake(k, parent.childWait, { nr: Infinity });
+  if ((actionOf(k, parent, SIGCHLD).flags & SA_NOCLDSTOP) !== 0) return;
+  sendSignal(k, parent.tgid, SIGCHLD, { code, pid: group.tgid, uid: taskOf(k, group.threads[0]).cred.uid, status });
+}

@@ -1,0 +1,132 @@
+/** Kernel code that may sleep: tables of named steps over plain-data frames. */
+import { assert, must } from "../lib/assert.ts";
+import type { Kernel } from "../kernel.ts";
+import type { Task } from "./task.ts";
+import { beginSleep, interruptedBy, sleepForbidden, type SleepAction } from "./wait_queue.ts";
+import { charge, costs } from "./cost.ts";
+
+/** One activation of a step table. Plain data: it survives snapshots, forks of the session and restarts. */
+export interface Frame<L = unknown> {
+  code: string;
+  step: string;
+  locals: L;
+  /** What the frame that this one entered answered. */
+  ret: number | bigint;
+}
+
+interface NextAction { act: "next" }
+interface ToAction { act: "to"; step: string }
+interface RunAction { act: "run"; ns: number }
+interface ExitAction { act: "exit" }
+export interface EnterAction { act: "enter"; code: string; locals: unknown }
+
+export type Action = NextAction | ToAction | RunAction | EnterAction | ExitAction | SleepAction;
+/** A number ends the frame; -4095 … -1 is an errno. */
+export type StepResult = number | bigint | Action;
+/** What a system call or a file operation answers: a number, or a sleep, or nested code that will answer. */
+export type SyscallResult = number | bigint | SleepAction | EnterAction;
+
+// A frame's locals are known to its own table only; the registry holds tables of every kind.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Step<L = any> = (k: Kernel, task: Task, frame: Frame<L>) => StepResult;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Undo<L = any> = (k: Kernel, task: Task, frame: Frame<L>) => void;
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export interface StepTable<L = any> {
+  name: string;
+  steps: Map<string, Step<L>>;
+  /** Step names in order: NEXT goes from one to the following. */
+  order: string[];
+  undo: { [step: string]: Undo<L> };
+}
+
+export const stepTables = new Map<string, StepTable>();
+
+/** Go on with the following step; from the last one, the frame ends with 0. */
+export const NEXT: NextAction = { act: "next" };
+
+export function to(step: string): ToAction {
+  return { act: "to", step };
+}
+
+/** A CPU burst of `ns`: the task holds its CPU for that time, then the following step runs. */
+export function run(ns: number): RunAction {
+  return { act: "run", ns };
+}
+
+/** The task is over: its frames vanish. Only the end of exit answers this. */
+export const EXIT: ExitAction = { act: "exit" };
+
+/** Runs another table first; its number is `frame.ret` of the step after the one that answers this. */
+export function enter<L>(table: StepTable<L>, locals: L): EnterAction {
+  return { act: "enter", code: table.name, locals };
+}
+
+/**
+ * Defines code that may sleep and registers it under `name`, which frames carry. Steps run in the order written.
+ * `undo` of the step that a frame stands in runs once when the frame ends, however it ends; it never sleeps.
+ */
+export function steps<L>(
+  name: string,
+  table: { [step: string]: Step<L> },
+  { undo = {} }: { undo?: { [step: string]: Undo<L> } } = {},
+): StepTable<L> {
+  assert(!stepTables.has(name), `two step tables named ${name}`);
+  const made: StepTable<L> = { name, steps: new Map(Object.entries(table)), order: Object.keys(table), undo };
+  stepTables.set(name, made);
+  return made;
+}
+
+export function pushFrame(task: Task, code: string, locals: unknown): Frame {
+  const { order } = must(stepTables, code);
+  const frame: Frame = { code, step: order[0], locals, ret: 0 };
+  task.frames.push(frame);
+  return frame;
+}
+
+/** Runs the step that the task's innermost frame stands in, and does what it answers. */
+export function runStep(k: Kernel, task: Task): void {
+  const frame = task.frames[task.frames.length - 1];
+  const table = must(stepTables, frame.code);
+  charge(k, costs(k).stepNs);
+  applyResult(k, task, frame, must(table.steps, frame.step)(k, task, frame));
+}
+
+/** Does what a step of `frame`, the innermost one, answered. */
+export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepResult): void {
+  if (typeof result !== "object") return endFrame(k, task, frame, result);
+  switch (result.act) {
+    case "next": return advance(k, task, frame);
+    case "to": frame.step = result.step; return;
+    case "run":
+      charge(k, result.ns);
+      task.utimeNs += result.ns;
+      task.stimeNs -= result.ns;
+      return advance(k, task, frame);
+    case "enter": pushFrame(task, result.code, result.locals); return;
+    case "exit": task.frames.length = 0; return;
+    case "sleep":
+      assert(task.preemptCount === 0, `scheduling while atomic: ${frame.code}.${frame.step}`);
+      if (sleepForbidden(task, result)) return endFrame(k, task, frame, interruptedBy(result));
+      beginSleep(k, task, result);
+  }
+}
+
+function advance(k: Kernel, task: Task, frame: Frame): void {
+  const { order } = must(stepTables, frame.code);
+  const at = order.indexOf(frame.step) + 1;
+  if (at === order.length) endFrame(k, task, frame, 0);
+  else frame.step = order[at];
+}
+
+function endFrame(k: Kernel, task: Task, frame: Frame, ret: number | bigint): void {
+  const { undo } = must(stepTables, frame.code);
+  undo[frame.step]?.(k, task, frame);
+  assert(task.frames[task.frames.length - 1] === frame, `undo of ${frame.code} left a frame`);
+  task.frames.pop();
+  const below = task.frames[task.frames.length - 1];
+  if (below === undefined) return k.tables.hooks.taskReturned(k, task, ret);
+  below.ret = ret;
+  advance(k, task, below);
+}

@@ -1,0 +1,174 @@
+/** Tasks and thread groups: what the scheduler, signals and /proc know of a process. */
+import { must } from "../lib/assert.ts";
+import type { Kernel } from "../kernel.ts";
+import type { Cred } from "./cred.ts";
+import type { Frame } from "./steps.ts";
+import type { PendingSignal, SignalAction } from "./signal.ts";
+import type { Rlimit } from "./rlimit.ts";
+
+/**
+ * parked: in user mode, waiting for its caller (ps shows S); runnable: on a run queue or running;
+ * sleeping: `sleep` says on what; stopped: by a signal; zombie: waits to be reaped.
+ */
+export type TaskState = "parked" | "runnable" | "sleeping" | "stopped" | "zombie";
+
+export type SleepMode = "interruptible" | "killable" | "uninterruptible";
+
+export interface Sleep {
+  queues: number[];
+  mode: SleepMode;
+  /** Absolute kernel time at which the sleep ends by itself; -1 for never. */
+  untilNs: number;
+  /** The timer armed for `untilNs`, 0 for none. */
+  timer: number;
+  sinceNs: number;
+  /** The kernel function that sleeps, as /proc/PID/wchan shows it. */
+  wchan: string;
+}
+
+export interface Task {
+  tid: number;
+  tgid: number;
+  comm: string;
+  /** driven: a caller makes its system calls; program: its frames do; kthread: no user memory. */
+  kind: "driven" | "program" | "kthread";
+  state: TaskState;
+  cred: Cred;
+  /** Ids of the descriptor table, of the cwd/root/umask record and of the address space; 0 for none. */
+  files: number;
+  fs: number;
+  mm: number;
+  /** The call stack of kernel code that may sleep; the last one runs. */
+  frames: Frame[];
+  sleep: Sleep | null;
+  /** The last sleep ended because its time was up. */
+  timedOut: boolean;
+  /** Signals sent to this thread alone; the group has its own. */
+  pending: PendingSignal[];
+  blocked: bigint;
+  /** The mask that sigsuspend, ppoll and pselect put aside; null when none. */
+  savedMask: bigint | null;
+  /** An unblocked signal waits: an interruptible sleep must not begin. Kept by signal.ts. */
+  signalPending: boolean;
+  /** A caller interrupts the call: as a handler without SA_RESTART. */
+  interrupted: boolean;
+  /** What a fault of `load`, `store` and PUT memory does. */
+  onFault: "signal" | "report";
+  /** Names of signals whose counted handlers ran since the call began. */
+  delivered: string[];
+  altStack: { sp: number | bigint; flags: number; size: number };
+  /** Deadline of a call that ended with ERESTART_RESTARTBLOCK, -1 for none. */
+  restartNs: number;
+  /** The fault that ended a user access of the call under way (load, store, PUT memory). */
+  fault: { signal: string; siCode: string; addr: number | bigint } | null;
+  /** File ids whose release waits until the task leaves the kernel. */
+  work: number[];
+  cpu: number;
+  /** Kernel time from which the task may run. */
+  readyNs: number;
+  nice: number;
+  /** Bit mask of the CPUs that it may run on. */
+  affinity: number;
+  utimeNs: number;
+  stimeNs: number;
+  startNs: number;
+  voluntarySwitches: number;
+  involuntarySwitches: number;
+  minFlt: number;
+  majFlt: number;
+  preemptCount: number;
+  /** Where a driven call's buffers lie while it lasts: outside the address space's maps, ended by an unmapped page. */
+  scratch: Scratch | null;
+  /** Addresses that the kernel clears or walks at exit (set_tid_address, set_robust_list), 0 for none. */
+  clearTid: number;
+  /** Signal sent to the parent at exit; 0 for a thread. */
+  exitSignal: number;
+  parentDeathSignal: number;
+  /** Plain marks of prctl and personality. */
+  personality: number;
+  dumpable: number;
+  noNewPrivs: boolean;
+  keepCaps: boolean;
+  timerSlackNs: number;
+}
+
+export interface Scratch {
+  base: number;
+  bytes: Uint8Array;
+}
+
+export interface ThreadGroup {
+  tgid: number;
+  /** Tgid of the parent; 0 for init and kthreadd. */
+  parent: number;
+  pgid: number;
+  sid: number;
+  /** Tids, the leader first. */
+  threads: number[];
+  children: number[];
+  /** Made by a caller: reaped at once when the caller deletes it. Who made it, as the service names members. */
+  member: string;
+  created: boolean;
+  rlimits: Rlimit[];
+  /** Id of the table of signal actions; shared under CLONE_SIGHAND. */
+  sighand: number;
+  pending: PendingSignal[];
+  /** wait status once the group is dead; -1 while alive. */
+  exitStatus: number;
+  /** The group is on its way out with this status; -1 when not. */
+  exiting: number;
+  /** A stop or continue that a waiting parent has not seen: 0 none, else the wait status. */
+  waitNotice: number;
+  stopSignal: number;
+  /** Wait queue of wait4 callers of this group. */
+  childWait: number;
+  /** Where a stopped thread sleeps. */
+  stopWait: number;
+  execed: boolean;
+  childReaper: boolean;
+  /** CPU times of reaped children and of dead threads, ns. */
+  childUtimeNs: number;
+  childStimeNs: number;
+  childMinFlt: number;
+  childMajFlt: number;
+  deadUtimeNs: number;
+  deadStimeNs: number;
+  maxRssPages: number;
+  childMaxRssPages: number;
+  /** Timer id and period of ITIMER_REAL, 0 for none. */
+  realTimer: number;
+  realPeriodNs: number;
+  realUntilNs: number;
+  /** A vfork parent's tid that waits for exec or exit, 0 for none. */
+  vforkParent: number;
+  vforkWait: number;
+  oomScoreAdj: number;
+  /** argv and environment as /proc shows them. */
+  cmdline: string[];
+  environ: string[];
+  exe: string;
+}
+
+/** Signal actions by number; absent is SIG_DFL. `counts`: deliveries to counted handlers by number. */
+export interface SignalHandlers {
+  refs: number;
+  actions: Map<number, SignalAction>;
+  counts: Map<number, number>;
+}
+
+export function taskOf(k: Kernel, tid: number): Task {
+  return must(k.state.sched.tasks, tid);
+}
+
+export function groupOf(k: Kernel, task: Task): ThreadGroup {
+  return must(k.state.sched.groups, task.tgid);
+}
+
+export function handlersOf(k: Kernel, group: ThreadGroup): SignalHandlers {
+  return must(k.state.sched.handlers, group.sighand);
+}
+
+/** The task whose step runs now, or null in timer context. */
+export function current(k: Kernel): Task | null {
+  return k.turn.current === 0 ? null : taskOf(k, k.turn.current);
+}

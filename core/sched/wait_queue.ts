@@ -1,0 +1,142 @@
+/** Wait queues: who sleeps on what, and waking them (wait.h). A queue is an id; its record exists only while somebody sleeps. */
+import { ERESTARTSYS } from "../abi/errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { taskOf, type SleepMode, type Task } from "./task.ts";
+import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
+import { charge, costs } from "./cost.ts";
+import { enqueue } from "./run_queue.ts";
+import { now } from "../time/clock.ts";
+
+export type WaitQueue = number;
+
+export interface Waiter {
+  tid: number;
+  exclusive: boolean;
+}
+
+export interface SleepOptions {
+  /** Absolute kernel time in ns; the woken step asks `timedOut(task)`. */
+  untilNs?: number;
+  /** interruptible when absent. */
+  mode?: SleepMode;
+  /** Woken one at a time, after all others. */
+  exclusive?: boolean;
+  /** The kernel function that sleeps, for /proc/PID/wchan. */
+  wchan?: string;
+  /** What the frame answers when a signal ends or forbids the sleep; -ERESTARTSYS when absent. */
+  interrupted?: number;
+}
+
+/** The answer of a step: sleep on these queues, then run the step again from its first line. */
+export interface SleepAction extends SleepOptions {
+  act: "sleep";
+  queues: WaitQueue[];
+}
+
+/** A fresh queue; it needs no freeing. */
+export function newWaitQueue(k: Kernel): WaitQueue {
+  return k.state.sched.nextWaitQueue++;
+}
+
+/** Answers a step with a sleep; an interruptible one that finds a signal pending ends the frame with `interrupted`. */
+export function sleepOn(queue: WaitQueue | WaitQueue[], options?: SleepOptions): SleepAction {
+  return { act: "sleep", queues: typeof queue === "number" ? [queue] : queue, ...options };
+}
+
+/** Sleeps until `untilNs`, or for ever, with nobody to wake it but a signal and the clock. */
+export function sleepUntil(untilNs: number, options?: SleepOptions): SleepAction {
+  return { act: "sleep", queues: [], untilNs, ...options };
+}
+
+/** The number that an interrupted sleep gives its frame. */
+export function interruptedBy(action: SleepAction): number {
+  return action.interrupted ?? -ERESTARTSYS;
+}
+
+/** Whether this sleep must not begin because a signal waits. */
+export function sleepForbidden(task: Task, action: SleepAction): boolean {
+  if (!task.signalPending) return false;
+  const mode = action.mode ?? "interruptible";
+  return mode === "interruptible" || (mode === "killable" && fatalSignalPending(task));
+}
+
+/** Puts the task to sleep; the caller has asked `sleepForbidden`. */
+export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
+  for (const queue of action.queues) {
+    const waiter = { tid: task.tid, exclusive: action.exclusive ?? false };
+    const waiters = k.state.sched.waitQueues.get(queue);
+    if (waiters === undefined) k.state.sched.waitQueues.set(queue, [waiter]);
+    else waiters.push(waiter);
+  }
+  const untilNs = action.untilNs ?? -1;
+  const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: "sleep.timeout", arg: task.tid });
+  task.sleep = {
+    queues: action.queues, mode: action.mode ?? "interruptible", untilNs, timer, sinceNs: now(k), wchan: action.wchan ?? "0",
+  };
+  task.state = "sleeping";
+  task.timedOut = false;
+  task.voluntarySwitches++;
+}
+
+/** Takes a sleeping task off its queues and lets it run from now on. */
+export function wakeTask(k: Kernel, task: Task): void {
+  const sleep = task.sleep;
+  if (sleep === null) return;
+  for (const queue of sleep.queues) leave(k, queue, task.tid);
+  if (sleep.timer !== 0) cancelTimer(k, sleep.timer);
+  task.sleep = null;
+  charge(k, costs(k).wakeNs);
+  enqueue(k, task);
+}
+
+/**
+ * Wakes all ordinary sleepers of a queue and up to `nr` exclusive ones (1 when absent, Infinity for all).
+ * Answers how many woke.
+ */
+export function wake(k: Kernel, queue: WaitQueue, { nr = 1 }: { nr?: number } = {}): number {
+  const waiters = k.state.sched.waitQueues.get(queue);
+  if (waiters === undefined) return 0;
+  let woken = 0;
+  for (const { tid, exclusive } of [...waiters]) {
+    if (exclusive && nr-- <= 0) continue;
+    wakeTask(k, taskOf(k, tid));
+    woken++;
+  }
+  return woken;
+}
+
+/** Whether anybody sleeps on the queue (waitqueue_active). */
+export function hasSleepers(k: Kernel, queue: WaitQueue): boolean {
+  return k.state.sched.waitQueues.has(queue);
+}
+
+/** The last sleep of the running step ended because its time was up. */
+export function timedOut(task: Task): boolean {
+  return task.timedOut;
+}
+
+/** An unblocked signal waits for the task (signal_pending). */
+export function signalPending(task: Task): boolean {
+  return task.signalPending;
+}
+
+/** SIGKILL waits for the task (fatal_signal_pending). */
+export function fatalSignalPending(task: Task): boolean {
+  return task.signalPending && task.pending.some((signal) => signal.number === 9);
+}
+
+function leave(k: Kernel, queue: WaitQueue, tid: number): void {
+  const waiters = k.state.sched.waitQueues.get(queue);
+  if (waiters === undefined) return;
+  const rest = waiters.filter((waiter) => waiter.tid !== tid);
+  if (rest.length === 0) k.state.sched.waitQueues.delete(queue);
+  else k.state.sched.waitQueues.set(queue, rest);
+}
+
+timerCallback("sleep.timeout", (k, tid) => {
+  const task = taskOf(k, tid);
+  if (task.sleep === null) return;
+  task.sleep.timer = 0;
+  wakeTask(k, task);
+  task.timedOut = true;
+});

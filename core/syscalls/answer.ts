@@ -1,0 +1,103 @@
+/** What a caller is told of a call: result, errno, outputs, the strace line. */
+import { errnoMessage, errnoName } from "../abi/errno.ts";
+import type { CallAnswer, Json } from "../input.ts";
+import type { Kernel } from "../kernel.ts";
+import { peekUser } from "../mm/access.ts";
+import type { Task } from "../sched/task.ts";
+import type { CallView } from "./args.ts";
+import { hex } from "./args.ts";
+import type { SyscallRow } from "./row.ts";
+import { TRACE_LINES } from "./state.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** Bytes of user memory without a fault: the scratch area first, then whatever is mapped. */
+function readMemory(k: Kernel, task: Task, addr: number | bigint, length: number): Uint8Array {
+  if (typeof addr === "bigint" || addr === 0) return EMPTY;
+  const { scratch } = task;
+  if (scratch !== null && addr >= scratch.base && addr < scratch.base + scratch.bytes.length) {
+    return scratch.bytes.subarray(addr - scratch.base, addr - scratch.base + length);
+  }
+  return peekUser(k, task, addr, length) ?? EMPTY;
+}
+
+export function callView(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], ret: number | bigint): CallView {
+  return {
+    k, task, ret, regs,
+    read: (addr, length) => readMemory(k, task, addr, length),
+    reg: (name) => regs[row.args.findIndex((arg) => arg.name === name)] ?? 0,
+  };
+}
+
+function isFailure(ret: number | bigint): ret is number {
+  return typeof ret === "number" && ret < 0 && ret >= -4095;
+}
+
+/** `name(args)` without the result. */
+export function showCall(row: SyscallRow | undefined, nr: number, regs: (number | bigint)[], view: CallView | null): string {
+  if (row === undefined || view === null) return `syscall_${nr === -1 ? "0xffffffffffffffff" : `0x${nr.toString(16)}`}(${regs.map((reg) => hex(reg)).join(", ")})`;
+  let text = `${row.name}(`;
+  for (let at = 0; at < row.args.length; at++) {
+    if (at > 0) text += ", ";
+    text += row.args[at].show(regs[at] ?? 0, view);
+  }
+  return `${text})`;
+}
+
+function showResult(row: SyscallRow | undefined, ret: number | bigint): string {
+  if (isFailure(ret)) return `-1 ${errnoName(-ret)} (${errnoMessage(-ret)})`;
+  return row?.returns === "address" ? hex(ret) : ret.toString();
+}
+
+/** A result as JSON: addresses as "0x…", what is not a safe integer as a decimal string. */
+export function resultJson(row: SyscallRow | undefined, ret: number | bigint): Json {
+  if (row?.returns === "address") return hex(ret);
+  return typeof ret === "bigint" ? ret.toString() : ret;
+}
+
+/** The answer of a call that returned `ret` after `ns` of kernel time, and its line in the trace. */
+export function answerCall(
+  k: Kernel, task: Task, nr: number, regs: (number | bigint)[], ret: number | bigint, ns: number,
+): CallAnswer {
+  const row = k.tables.syscalls[nr];
+  const view = row === undefined || row.args.length === 0 ? null : callView(k, task, row, regs, ret);
+  const call = row !== undefined && view === null ? `${row.name}()` : showCall(row, nr, regs, view);
+  const strace = `${call} = ${showResult(row, ret)}`;
+  trace(k, task.tid, strace);
+  const answer: CallAnswer = isFailure(ret)
+    ? { state: "returned", ret: -1, errno: errnoName(-ret), errnoNumber: -ret, message: errnoMessage(-ret), strace, ns }
+    : { state: "returned", ret: resultJson(row, ret), errno: null, strace, ns };
+  if (row !== undefined && view !== null && row.pointers) addOutputs(answer, row, regs, view);
+  if (task.fault !== null) {
+    answer.ret = -1;
+    answer.errno = null;
+    delete answer.errnoNumber;
+    delete answer.message;
+    answer.signal = task.fault.signal;
+    answer.siCode = task.fault.siCode;
+    answer.faultAddr = hex(task.fault.addr);
+    task.fault = null;
+  }
+  if (task.delivered.length > 0) {
+    answer.delivered = task.delivered;
+    task.delivered = [];
+  }
+  return answer;
+}
+
+function addOutputs(answer: CallAnswer, row: SyscallRow, regs: (number | bigint)[], view: CallView): void {
+  const fields = answer as { [name: string]: Json };
+  for (let at = 0; at < row.args.length; at++) {
+    const value = row.args[at].output?.(regs[at] ?? 0, view);
+    if (value !== undefined) fields[row.args[at].outputName ?? row.args[at].name] = value;
+  }
+}
+
+/** Appends a line to the trace ring. */
+export function trace(k: Kernel, pid: number, text: string): void {
+  const { calls } = k.state;
+  if (!calls.traced) return;
+  calls.trace.push({ sequence: calls.nextTrace++, pid, text });
+  // Cut in bulk: a shift a call would move the whole ring each time.
+  if (calls.trace.length > TRACE_LINES + 1000) calls.trace.splice(0, calls.trace.length - TRACE_LINES);
+}

@@ -1,0 +1,113 @@
+/** Structures on the wire: from JSON to their bytes in memory and back, by their layout. */
+import { decodeStruct, encodeStruct, type FieldType, type Fields, type Layout } from "../abi/layout.ts";
+import type { Json } from "../input.ts";
+import type { CallView, DecodeContext } from "./args.ts";
+import { bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
+
+export interface Codec {
+  name: string;
+  /** For the contract: field → its JSON shape. */
+  fields: CodecFields;
+  /** Bytes to reserve when the structure is to be returned. */
+  room(context: DecodeContext): number;
+  /** Bytes that lie in memory. */
+  length(view: CallView): number;
+  encode(value: Json, problem: (message: string) => void): Uint8Array;
+  decode(bytes: Uint8Array, view: CallView): Json;
+  show(bytes: Uint8Array, view: CallView): string;
+}
+
+/** "integer", "string", "bytes", "integers" or nested fields; "any" where a codec reads several shapes. */
+export type CodecFields = "any" | { [field: string]: "integer" | "string" | "bytes" | "integers" | CodecFields };
+
+/** A structure as its C declaration: every field by its C name; bytes are taken as they are. */
+export function structCodec<F extends Fields>(name: string, layout: Layout<F>): Codec {
+  return {
+    name,
+    fields: shapeOf(layout),
+    room: () => layout.size,
+    length: () => layout.size,
+    encode(value, problem) {
+      const raw = readBytes(value);
+      if (raw instanceof Uint8Array) return padded(raw, layout.size);
+      if (!isObject(value)) {
+        problem(`takes a struct ${name}`);
+        return new Uint8Array(layout.size);
+      }
+      const fields = readFields(layout, value, problem);
+      return encodeStruct(layout, fields as Parameters<typeof encodeStruct<F>>[1]);
+    },
+    decode: (bytes) => toJson(decodeStruct(layout, bytes)),
+    show: (bytes) => showValue(decodeStruct(layout, bytes)),
+  };
+}
+
+/** `bytes` filled up with zeros to at least `size`. */
+export function padded(bytes: Uint8Array, size: number): Uint8Array {
+  if (bytes.length >= size) return bytes;
+  const all = new Uint8Array(size);
+  all.set(bytes);
+  return all;
+}
+
+function shapeOf(layout: Layout): CodecFields {
+  const shape: { [field: string]: "integer" | "string" | "bytes" | "integers" | CodecFields } = {};
+  for (const [field, [, type]] of Object.entries(layout.fields)) shape[field] = fieldShape(type);
+  return shape;
+}
+
+function fieldShape(type: FieldType): "integer" | "string" | "bytes" | "integers" | CodecFields {
+  if (typeof type === "string") return "integer";
+  if ("fields" in type) return shapeOf(type);
+  return "chars" in type ? "string" : "bytes" in type ? "bytes" : "integers";
+}
+
+function readFields(layout: Layout, value: { [key: string]: Json }, problem: (message: string) => void): { [field: string]: unknown } {
+  const fields: { [field: string]: unknown } = {};
+  for (const key of Object.keys(value)) {
+    if (!Object.hasOwn(layout.fields, key)) problem(`has no field ${key.slice(0, 40)}`);
+  }
+  for (const [field, [, type]] of Object.entries(layout.fields)) {
+    const given = value[field];
+    if (given === undefined) continue;
+    const read = readField(type, given, (message) => problem(`${field} ${message}`));
+    if (read === undefined) problem(`${field} takes ${typeof type === "string" ? "an integer" : "another type"}`);
+    else fields[field] = read;
+  }
+  return fields;
+}
+
+function readField(type: FieldType, given: Json, problem: (message: string) => void): unknown {
+  if (typeof type === "string") return readInteger(given);
+  if ("fields" in type) return isObject(given) ? readFields(type, given, problem) : undefined;
+  if ("array" in type) {
+    const items = Array.isArray(given) ? given.map((item) => readInteger(item)) : undefined;
+    return items === undefined || items.length > type.count || items.includes(undefined) ? undefined : items;
+  }
+  if ("chars" in type) return typeof given === "string" ? given : undefined;
+  const bytes = readBytes(given);
+  return bytes instanceof Uint8Array ? bytes : undefined;
+}
+
+/** Decoded fields as JSON: integers that are not safe become decimal strings. */
+export function toJson(value: unknown): Json {
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Uint8Array) return bytesToJson(value);
+  if (Array.isArray(value)) return value.map(toJson);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, toJson(inner)]));
+  }
+  return value as Json;
+}
+
+/** Decoded fields as strace writes a structure. */
+export function showValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (value instanceof Uint8Array) return `"${[...value].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`;
+  if (Array.isArray(value)) return `[${value.map(showValue).join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    return `{${Object.entries(value).map(([field, inner]) => `${field}=${showValue(inner)}`).join(", ")}}`;
+  }
+  return String(value);
+}
+

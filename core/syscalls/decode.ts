@@ -1,0 +1,62 @@
+/** From a caller's JSON to a decoded call: every argument read by its row's type, every mistake named by its path. */
+import type { CallRequest, Json } from "../input.ts";
+import type { Tables } from "../kernel.ts";
+import type { DecodeContext, Placed } from "./args.ts";
+import { isObject, readInteger, readReference, type Problem } from "./json.ts";
+
+/** A call ready to be placed, plain data. `nr` outside the table answers ENOSYS. */
+export interface DecodedCall {
+  nr: number;
+  placed: Placed[];
+}
+
+const NO_ARGS: { [name: string]: Json } = {};
+
+/** Reads one call; problems go to `problems` under `path`, and nothing has happened. Null when no call has that name. */
+export function decodeCall(tables: Tables, request: CallRequest, path: string, problems: Problem[]): DecodedCall | null {
+  const { call } = request;
+  const row = typeof call === "number" ? tables.syscalls[call] : tables.syscallNames.get(call);
+  const args = request.args ?? NO_ARGS;
+  if (row === undefined) {
+    if (typeof call === "string" && !tables.unimplemented.has(call)) return null;
+    return { nr: typeof call === "number" ? call : -1, placed: Array.isArray(args) ? decodeRaw(args, path, problems) : [] };
+  }
+  if (Array.isArray(args)) return { nr: row.x86_64, placed: decodeRaw(args, path, problems) };
+  if (!isObject(args)) {
+    problems.push({ path, message: "takes an object of named arguments or an array of registers" });
+    return { nr: row.x86_64, placed: [] };
+  }
+  const placed: Placed[] = [];
+  let name = "";
+  const context: DecodeContext = {
+    given: args, placed: new Map(),
+    problem: (message) => problems.push({ path: `${path}/${name}`, message }),
+  };
+  let used = 0;
+  for (const arg of row.args) {
+    name = arg.name;
+    const value = args[name];
+    if (value !== undefined) used++;
+    const one = arg.decode(value, context);
+    placed.push(one);
+    if (typeof one === "object") context.placed.set(name, one);
+  }
+  if (used < Object.keys(args).length) {
+    for (const key of Object.keys(args)) {
+      if (!row.args.some((arg) => arg.name === key)) {
+        problems.push({ path: `${path}/${key.slice(0, 80)}`, message: `${row.name} has no such argument` });
+      }
+    }
+  }
+  return { nr: row.x86_64, placed };
+}
+
+/** Raw registers: up to six integers, addresses as numbers or strings, references. */
+function decodeRaw(args: Json[], path: string, problems: Problem[]): Placed[] {
+  if (args.length > 6) problems.push({ path, message: "a system call has at most six registers" });
+  return args.slice(0, 6).map((value, at) => {
+    const register = value === null ? 0 : (readInteger(value) ?? readReference(value));
+    if (register === undefined) problems.push({ path: `${path}/${at}`, message: "takes an integer or a \"0x…\" string" });
+    return register ?? 0;
+  });
+}

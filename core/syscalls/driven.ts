@@ -1,0 +1,237 @@
+/** Calls that a caller drives: single ones and batches, their answers, and what is kept of those that slept. */
+import { EINVAL, EINTR } from "../abi/errno.ts";
+import { signalName } from "../abi/signal.ts";
+import { WEXITSTATUS, WIFSIGNALED, WTERMSIG } from "../abi/wait.ts";
+import type { CallAnswer, Json } from "../input.ts";
+import type { Kernel } from "../kernel.ts";
+import { charge } from "../sched/cost.ts";
+import { enqueue } from "../sched/run_queue.ts";
+import { NEXT, steps, to, type Frame, type StepResult } from "../sched/steps.ts";
+import type { Task } from "../sched/task.ts";
+import { answerCall, showCall, callView, trace } from "./answer.ts";
+import type { DecodedCall } from "./decode.ts";
+import { syscall } from "./enter.ts";
+import type { Reference } from "./json.ts";
+import { place } from "./place.ts";
+import { KEPT_BYTES, KEPT_PER_PROCESS } from "./state.ts";
+
+/** Calls of a batch that one step makes: a step stays well under a millisecond. */
+const CALLS_A_STEP = 64;
+
+interface SingleLocals {
+  callId: string;
+  call: DecodedCall;
+  regs: (number | bigint)[];
+  startNs: number;
+}
+
+interface BatchLocals {
+  callId: string;
+  calls: DecodedCall[];
+  onError: "stop" | "continue";
+  results: CallAnswer[];
+  /** Registers and start of the call under way. */
+  regs: (number | bigint)[];
+  startNs: number;
+  interrupted: boolean;
+}
+
+function cpuNs(k: Kernel): number {
+  return k.state.sched.cpus[k.turn.cpu].clockNs;
+}
+
+/** Starts one call of a parked task; it has its turn on the task's CPU now. */
+export function startSingle(k: Kernel, task: Task, callId: string, call: DecodedCall): void {
+  task.frames.unshift({ code: "call.single", step: "begin", locals: { callId, call, regs: [], startNs: 0 } satisfies SingleLocals, ret: 0 });
+  if (task.frames.length === 1) enqueue(k, task);
+}
+
+export function startBatch(k: Kernel, task: Task, callId: string, calls: DecodedCall[], onError: "stop" | "continue"): void {
+  const locals: BatchLocals = { callId, calls, onError, results: [], regs: [], startNs: 0, interrupted: false };
+  task.frames.unshift({ code: "call.batch", step: "begin", locals, ret: 0 });
+  if (task.frames.length === 1) enqueue(k, task);
+}
+
+steps<SingleLocals>("call.single", {
+  // A stopped process stands in other frames first; their end advances to the call.
+  begin: () => NEXT,
+  call: (k, task, frame) => {
+    const { locals } = frame;
+    task.delivered = [];
+    locals.startNs = cpuNs(k);
+    locals.regs = place(task, locals.call.placed, () => undefined) ?? [];
+    const result = syscall(k, task, locals.call.nr, locals.regs);
+    if (typeof result === "object") return result;
+    frame.ret = result;
+    return NEXT;
+  },
+  answer: (k, task, { locals, ret }) => {
+    const answer = answerCall(k, task, locals.call.nr, locals.regs, ret, cpuNs(k) - locals.startNs);
+    task.scratch = null;
+    endCall(k, task, locals.callId, answer);
+    return 0;
+  },
+});
+
+steps<BatchLocals>("call.batch", {
+  begin: () => NEXT,
+  next: (k, task, frame) => {
+    const { locals } = frame;
+    for (let made = 0; made < CALLS_A_STEP; made++) {
+      if (batchOver(locals)) return endBatch(k, task, locals);
+      const result = startNext(k, task, locals);
+      if (typeof result === "object") return result;
+      locals.results.push(answerCall(k, task, locals.calls[locals.results.length].nr, locals.regs, result, cpuNs(k) - locals.startNs));
+      task.scratch = null;
+    }
+    return to("next");
+  },
+  slept: (k, task, frame) => {
+    const { locals, ret } = frame;
+    locals.results.push(answerCall(k, task, locals.calls[locals.results.length].nr, locals.regs, ret, cpuNs(k) - locals.startNs));
+    task.scratch = null;
+    return to("next");
+  },
+});
+
+function batchOver({ calls, results, onError, interrupted }: BatchLocals): boolean {
+  const last = results[results.length - 1];
+  if (results.length === calls.length || interrupted) return true;
+  return onError === "stop" && last?.state === "returned" && "ret" in last && last.ret === -1 && (last.errno !== null || last.signal !== undefined);
+}
+
+function endBatch(k: Kernel, task: Task, { callId, results }: BatchLocals): number {
+  endCall(k, task, callId, { state: "returned", results });
+  return 0;
+}
+
+/** Makes the next call of a batch: a number when it is over, an action when it sleeps. */
+function startNext(k: Kernel, task: Task, locals: BatchLocals): number | bigint | Exclude<StepResult, number | bigint> {
+  const call = locals.calls[locals.results.length];
+  task.delivered = [];
+  locals.startNs = cpuNs(k);
+  const regs = place(task, call.placed, (reference) => resolve(locals.results, reference));
+  locals.regs = regs ?? call.placed.map((arg) => (typeof arg === "object" ? 0 : arg));
+  if (regs === undefined) {
+    charge(k, 0);
+    return -EINVAL;
+  }
+  return syscall(k, task, call.nr, regs);
+}
+
+/** The number that an earlier call of the batch gave; undefined when it failed, lies ahead, or has none there. */
+function resolve(results: CallAnswer[], { ref, call, plus, at }: Reference): number | bigint | undefined {
+  const answer = results[call];
+  if (answer?.state !== "returned" || !("ret" in answer) || (answer.ret === -1 && answer.errno !== null)) return undefined;
+  const value = ref === "ret" ? answer.ret : dig(answer as Json, at);
+  const number = integerOf(value);
+  if (number === undefined || plus === 0) return number;
+  return integerOf(String(BigInt(number) + BigInt(plus)));
+}
+
+function integerOf(value: Json | undefined): number | bigint | undefined {
+  if (typeof value === "number") return value;
+  if (typeof value !== "string" || !/^(-?[0-9]+|0x[0-9a-f]+)$/.test(value)) return undefined;
+  const big = BigInt(value);
+  return big >= -9007199254740991n && big <= 9007199254740991n ? Number(big) : big;
+}
+
+/** The value at a JSON pointer. */
+function dig(value: Json, pointer: string): Json | undefined {
+  let at: Json | undefined = value;
+  for (const part of pointer.split("/").slice(1)) {
+    if (typeof at !== "object" || at === null) return undefined;
+    at = Array.isArray(at) ? at[Number(part)] : Object.hasOwn(at, part) ? at[part] : undefined;
+  }
+  return at;
+}
+
+/** Tells that a call is over, and keeps its answer when it slept. */
+export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer): void {
+  k.turn.ended.push({ callId, pid: task.tid, answer });
+  if (!k.state.calls.sleeping.delete(callId)) return;
+  keep(k, callId, task.tid, answer);
+}
+
+function keep(k: Kernel, callId: string, pid: number, answer: CallAnswer): void {
+  const { calls } = k.state;
+  const size = sizeOf(answer);
+  calls.kept.push({ callId, pid, answer, size });
+  calls.keptBytes += size;
+  let ofProcess = 0;
+  for (const kept of calls.kept) if (kept.pid === pid) ofProcess++;
+  if (ofProcess > KEPT_PER_PROCESS) drop(k, calls.kept.findIndex((kept) => kept.pid === pid));
+  while (calls.keptBytes > KEPT_BYTES && calls.kept.length > 1) drop(k, 0);
+}
+
+function drop(k: Kernel, at: number): void {
+  const [dropped] = k.state.calls.kept.splice(at, 1);
+  k.state.calls.keptBytes -= dropped.size;
+}
+
+/** About how many bytes an answer takes: its strings and a word for everything else. */
+function sizeOf(value: Json | CallAnswer | undefined): number {
+  if (typeof value === "string") return value.length + 16;
+  if (typeof value !== "object" || value === null) return 8;
+  let size = 16;
+  for (const inner of Object.values(value)) size += 16 + sizeOf(inner as Json);
+  return size;
+}
+
+/** The call of a task: its bottom frame when a caller made one. */
+export function drivenFrame(task: Task): { frame: Frame; callId: string } | null {
+  const frame = task.frames[0];
+  if (frame === undefined || (frame.code !== "call.single" && frame.code !== "call.batch")) return null;
+  return { frame, callId: (frame.locals as SingleLocals).callId };
+}
+
+/** Results of a batch so far; undefined for a single call. */
+export function resultsSoFar(frame: Frame): CallAnswer[] | undefined {
+  return frame.code === "call.batch" ? [...(frame.locals as BatchLocals).results] : undefined;
+}
+
+/** The present state of a call that has not ended. */
+export function sleepingAnswer(task: Task): CallAnswer | null {
+  const driven = drivenFrame(task);
+  if (driven === null) return null;
+  const results = resultsSoFar(driven.frame);
+  return {
+    state: "sleeping", pid: task.tid, callId: driven.callId, wchan: task.sleep?.wchan ?? "0", ...(results === undefined ? {} : { results }),
+  };
+}
+
+/** The call under way as the service shows it: name, registers, since when. */
+export function callOf(k: Kernel, task: Task): { callId: string; call: string; args: string; wchan: string; sinceNs: number } | null {
+  const driven = drivenFrame(task);
+  if (driven === null) return null;
+  const { locals } = driven.frame as Frame<SingleLocals & BatchLocals>;
+  const decoded = driven.frame.code === "call.single" ? locals.call : locals.calls[locals.results.length];
+  const row = decoded === undefined ? undefined : k.tables.syscalls[decoded.nr];
+  const view = row === undefined ? null : callView(k, task, row, locals.regs, -EINTR);
+  return {
+    callId: driven.callId, call: row?.name ?? String(decoded?.nr ?? ""),
+    args: showCall(row, decoded?.nr ?? -1, locals.regs, view), wchan: task.sleep?.wchan ?? "0", sinceNs: locals.startNs,
+  };
+}
+
+/** A task died inside its call: the caller is told how; a batch's results end with that. */
+export function endCallByDeath(k: Kernel, task: Task, status: number): void {
+  const driven = drivenFrame(task);
+  if (driven === null) return;
+  const { locals } = driven.frame as Frame<SingleLocals & BatchLocals>;
+  const decoded = driven.frame.code === "call.single" ? locals.call : locals.calls[locals.results.length];
+  const row = decoded === undefined ? undefined : k.tables.syscalls[decoded.nr];
+  const view = row === undefined ? null : callView(k, task, row, locals.regs, 0);
+  const strace = `${showCall(row, decoded?.nr ?? -1, locals.regs, view)} = ?`;
+  trace(k, task.tid, strace);
+  const how = WIFSIGNALED(status) ? { signaled: signalName(WTERMSIG(status)) } : { exited: WEXITSTATUS(status) };
+  const answer: CallAnswer = { state: "ended", ...how, strace, ns: cpuNs(k) - locals.startNs };
+  if (driven.frame.code === "call.single") endCall(k, task, driven.callId, answer);
+  else endCall(k, task, driven.callId, { state: "ended", ...how, results: [...locals.results, answer] });
+}
+
+/** DELETE of a call: the batch, if it is one, ends with the call under way. */
+export function endBatchEarly(frame: Frame): void {
+  if (frame.code === "call.batch") (frame.locals as BatchLocals).interrupted = true;
+}
+

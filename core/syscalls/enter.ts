@@ -1,0 +1,137 @@
+/** Entering and leaving a system call: arguments by type, restarts, signals on the way out (entry_64.S, signal.c). */
+import { ENOSYS, ERESTART_RESTARTBLOCK } from "../abi/errno.ts";
+import type { OpenFile } from "../fs/file.ts";
+import type { Kernel } from "../kernel.ts";
+import { charge, costs } from "../sched/cost.ts";
+import { deliverSignals, isRestart } from "../sched/signal.ts";
+import { enter, NEXT, steps, to, type Action, type EnterAction, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
+import { groupOf, type Task } from "../sched/task.ts";
+import { doTaskWork, taskWork } from "../sched/task_work.ts";
+import { interruptedBy, sleepForbidden, sleepOn } from "../sched/wait_queue.ts";
+import { exitGroup } from "../process/exit.ts";
+import type { SyscallRow } from "./row.ts";
+
+interface SyscallLocals {
+  nr: number;
+  regs: (number | bigint)[];
+  /** File ids that fd arguments named when the call entered, by argument; null before it has slept. */
+  held: (number | null)[] | null;
+  /** What the first attempt answered, when that was more than a number to return. */
+  pending: number | bigint | EnterAction | null;
+  result: number | bigint;
+}
+
+/** Calls the row's function with its arguments taken from the registers; fd arguments from `held` when it slept before. */
+function invoke(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], held: (number | null)[] | null): SyscallResult {
+  const args: unknown[] = [];
+  for (let at = 0; at < row.args.length; at++) {
+    const fileId = held === null ? null : held[at];
+    args.push(fileId === null ? row.args[at].take(regs[at] ?? 0, k, task) : k.tables.hooks.file(k, fileId));
+  }
+  return row.run(k, task, args);
+}
+
+/** Takes a reference to every file that an fd argument names, so that it is the same when the step runs again. */
+function hold(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[]): (number | null)[] {
+  return row.args.map((arg, at) => {
+    if (arg.kind !== "fd") return null;
+    const file = arg.take(regs[at] ?? 0, k, task);
+    if (typeof file !== "object" || file === null) return null;
+    const { id } = file as OpenFile;
+    k.tables.hooks.getFile(k, id);
+    return id;
+  });
+}
+
+/**
+ * Makes a system call as far as it goes without sleeping. A number: it is over, and nothing waits on the way out.
+ * An action: the step that called answers it, and finds the result in `frame.ret` of its next step.
+ */
+export function syscall(k: Kernel, task: Task, nr: number, regs: (number | bigint)[]): number | bigint | EnterAction {
+  charge(k, costs(k).syscallNs);
+  task.restartNs = -1;
+  const row = k.tables.syscalls[nr];
+  const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, null);
+  if (typeof result !== "object") {
+    if (task.work.length === 0 && !task.signalPending && !isRestart(result)) return result;
+    return enter(syscallSteps, { nr, regs, held: null, pending: result, result: 0 });
+  }
+  // A sleep is not carried over: whoever wakes the queue before this task's next step would be missed.
+  const pending = result.act === "enter" ? result : null;
+  return enter(syscallSteps, { nr, regs, held: null, pending, result: 0 });
+}
+
+/** A system call made by a step of a program: goes on with the next step at once when the call is over. */
+export function sys(k: Kernel, task: Task, frame: Frame, name: string, regs: (number | bigint)[]): StepResult {
+  const row = k.tables.syscallNames.get(name);
+  const result = syscall(k, task, row?.x86_64 ?? -1, regs);
+  if (typeof result === "object") return result;
+  frame.ret = result;
+  return NEXT;
+}
+
+function finish(frame: Frame<SyscallLocals>, result: number | bigint): Action {
+  frame.locals.result = result;
+  return to("result");
+}
+
+export const syscallSteps = steps<SyscallLocals>("syscall", {
+  start: (k, task, frame) => {
+    const { pending, nr, regs } = frame.locals;
+    if (pending === null) return to("call");
+    frame.locals.pending = null;
+    if (typeof pending !== "object") return finish(frame, pending);
+    const row = k.tables.syscalls[nr];
+    if (row !== undefined) frame.locals.held = hold(k, task, row, regs);
+    frame.step = "call";
+    return pending;
+  },
+  call: (k, task, frame) => {
+    const { nr, regs, held } = frame.locals;
+    const row = k.tables.syscalls[nr];
+    const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, held);
+    if (typeof result !== "object") return finish(frame, result);
+    if (held === null && row !== undefined) frame.locals.held = hold(k, task, row, regs);
+    if (result.act === "sleep" && sleepForbidden(task, result)) return finish(frame, interruptedBy(result));
+    return result;
+  },
+  nested: (_k, _task, frame) => finish(frame, frame.ret),
+  result: (k, _task, { locals }) => {
+    for (const fileId of locals.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
+    locals.held = null;
+    return NEXT;
+  },
+  work: (k, task) => {
+    const action = doTaskWork(k, task);
+    return typeof action === "object" && action.act === "next" ? to("signals") : action;
+  },
+  moreWork: (_k, task) => (task.work.length > 0 ? to("work") : NEXT),
+  signals: (k, task, frame) => {
+    const { locals } = frame;
+    const delivery = deliverSignals(k, task, locals.result);
+    switch (delivery.then) {
+      case "return": return delivery.ret;
+      case "restart":
+        if (locals.result !== -ERESTART_RESTARTBLOCK) task.restartNs = -1;
+        return to("call");
+      case "stop":
+        locals.result = delivery.ret;
+        return sleepOn(groupOf(k, task).stopWait, { mode: "killable", wchan: "do_signal_stop" });
+      case "die": return exitGroup(delivery.status);
+    }
+  },
+});
+
+/** What a parked process does when a signal comes: die, stop, or count a handler. */
+export const signalSteps = steps<object>("signals", {
+  deliver: (k, task) => {
+    if (task.work.length > 0) return enter(taskWork, {});
+    const delivery = deliverSignals(k, task, 0);
+    switch (delivery.then) {
+      case "stop": return sleepOn(groupOf(k, task).stopWait, { mode: "killable", wchan: "do_signal_stop" });
+      case "die": return exitGroup(delivery.status);
+      default: return 0;
+    }
+  },
+  again: () => to("deliver"),
+});

@@ -1,0 +1,43 @@
+/** What the kernel keeps of calls: those that sleep, the answers of those that did, and the trace of the last ones. */
+import type { CallAnswer } from "../input.ts";
+
+export interface TraceLine {
+  sequence: number;
+  pid: number;
+  /** One line as strace writes it. */
+  text: string;
+}
+
+/** A call that slept and has ended; kept for GET of the call. */
+export interface KeptAnswer {
+  callId: string;
+  pid: number;
+  answer: CallAnswer;
+  /** About how large the answer is, bytes. */
+  size: number;
+}
+
+export interface CallState {
+  /** Calls that began since the kernel was last quiet. */
+  open: { callId: string; tid: number }[];
+  /** Calls under way that have slept: callId → tid. */
+  sleeping: Map<string, number>;
+  /** The newest last. */
+  kept: KeptAnswer[];
+  keptBytes: number;
+  trace: TraceLine[];
+  nextTrace: number;
+  /** Benchmark kernels keep no trace. */
+  traced: boolean;
+}
+
+export const KEPT_PER_PROCESS = 64;
+/** Answers of a session together; the oldest go first. */
+export const KEPT_BYTES = 16 << 20;
+/** Calls of a session that may sleep at once. */
+export const SLEEPING_LIMIT = 1024;
+export const TRACE_LINES = 10_000;
+
+export function callInit(): CallState {
+  return { open: [], sleeping: new Map(), kept: [], keptBytes: 0, trace: [], nextTrace: 1, traced: true };
+}

@@ -1,0 +1,35 @@
+/** Values as strace 6.1 writes them: strings cut at 32 bytes, with C escapes. */
+
+const SHOWN = 32;
+const ESCAPES: { [byte: number]: string } = { 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: "\\\"", 92: "\\\\" };
+
+/** Bytes between quotes; an octal escape is as short as the next byte allows. */
+export function quote(bytes: Uint8Array): string {
+  let text = "\"";
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte >= 32 && byte < 127 && byte !== 34 && byte !== 92) text += String.fromCharCode(byte);
+    else if (ESCAPES[byte] !== undefined) text += ESCAPES[byte];
+    else {
+      const next = bytes[at + 1];
+      const octal = byte.toString(8);
+      text += `\\${next >= 48 && next <= 55 ? octal.padStart(3, "0") : octal}`;
+    }
+  }
+  return `${text}"`;
+}
+
+/** A buffer of `count` bytes of which `bytes` is the beginning; `address` is shown when nothing could be read. */
+export function showBytes(bytes: Uint8Array, count: number | bigint, address: string): string {
+  if (count === 0) return "\"\"";
+  if (bytes.length === 0) return address;
+  const shown = bytes.subarray(0, Number(count < SHOWN ? count : SHOWN));
+  return count > shown.length ? `${quote(shown)}...` : quote(shown);
+}
+
+/** A NUL-terminated string, shown whole as strace shows paths. */
+export function showString(bytes: Uint8Array, address: string): string {
+  if (bytes.length === 0) return address;
+  const end = bytes.indexOf(0);
+  return end < 0 ? `${quote(bytes)}...` : quote(bytes.subarray(0, end));
+}
