@@ -1,7 +1,7 @@
 /** The Prisma client on the one connection, used by one piece of work at a time and replaced when it is suspect. */
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
 import { connect } from "./connection.ts";
-import { StoreConflict, StoreError, StoreFull, StoreUnavailable, sqliteCode } from "./errors.ts";
+import { StoreConflict, StoreError, StoreFull, StoreUnavailable, reasonOf, sqliteError } from "./errors.ts";
 import { PrismaClient } from "./generated/client.ts";
 import { migrate, rollback } from "./migrate.ts";
 
@@ -62,16 +62,15 @@ export class Database {
   /** What the caller gets for a failure, after the connection was put in order. */
   async #judge(link: Link, error: unknown): Promise<unknown> {
     if (error instanceof StoreError) return error;
-    const code = sqliteCode(error);
-    const reason = error instanceof Error ? error.message.trim().split("\n").at(-1) : String(error);
+    const code = sqliteError(error)?.code;
     if (code === "SQLITE_FULL" || code?.startsWith("SQLITE_CONSTRAINT")) {
       // Where COMMIT itself failed, Prisma leaves the transaction open; later statements would join it and be lost.
       await rollback(link.connection);
       if (code === "SQLITE_FULL") return new StoreFull("The disk or the database is full.", { cause: error });
-      return new StoreConflict(`The database refuses: ${reason}`, { cause: error });
+      return new StoreConflict(`The database refuses: ${reasonOf(error)}`, { cause: error });
     }
     await this.#disconnect();
-    return new StoreUnavailable(`The database failed: ${reason}`, { cause: error });
+    return new StoreUnavailable(`The database failed: ${reasonOf(error)}`, { cause: error });
   }
 
   async #connect(): Promise<Link> {

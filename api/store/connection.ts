@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { PrismaBetterSqlite3 } from "@prisma/adapter-better-sqlite3";
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
-import { StoreRefused, sqliteCode } from "./errors.ts";
+import { StoreRefused, reasonOf, sqliteError } from "./errors.ts";
 
 /** How long a starting server waits for one that is just ending to let go of the file. */
 const HANDOVER_MS = 1_000;
@@ -53,9 +53,8 @@ export async function readPragma(connection: SqlDriverAdapter, pragma: string): 
 
 function refusal(file: string, error: unknown): StoreRefused {
   if (error instanceof StoreRefused) return new StoreRefused(`The database ${file} cannot be used: ${error.message}`);
-  const code = sqliteCode(error) ?? "";
+  const code = sqliteError(error)?.code ?? "";
   if (code.startsWith("SQLITE_BUSY")) return new StoreRefused(`The database ${file} is in use by another server.`);
   if (code === "SQLITE_NOTADB") return new StoreRefused(`The file ${file} is not an SQLite database.`);
-  const reason = error instanceof Error ? error.message : String(error);
-  return new StoreRefused(`The database ${file} cannot be opened: ${reason}.`, { cause: error });
+  return new StoreRefused(`The database ${file} cannot be opened: ${reasonOf(error)}.`, { cause: error });
 }

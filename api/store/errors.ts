@@ -19,12 +19,17 @@ export class StoreConflict extends StoreError {}
 /** The database did not answer as it must. The connection is opened anew for the next piece of work. */
 export class StoreUnavailable extends StoreError {}
 
-/** SQLite's own name of a failure, such as "SQLITE_FULL", dug out of what the driver or Prisma made of it. */
-export function sqliteCode(error: unknown): string | undefined {
+/** SQLite's own name and words for a failure ("SQLITE_FULL", "database or disk is full"), dug out of what was made of them. */
+export function sqliteError(error: unknown): { code: string; message: string } | undefined {
   if (typeof error !== "object" || error === null) return undefined;
-  const { meta, cause, code } = error as { meta?: { driverAdapterError?: unknown }; cause?: unknown; code?: unknown };
-  const original = (cause as { originalCode?: unknown } | undefined)?.originalCode;
-  if (typeof original === "string") return original;
-  if (typeof code === "string" && code.startsWith("SQLITE_")) return code;
-  return sqliteCode(meta?.driverAdapterError) ?? sqliteCode(cause);
+  const { code, message, cause, meta } = error as { code?: unknown; message?: unknown; cause?: unknown; meta?: { driverAdapterError?: unknown } };
+  if (typeof code === "string" && code.startsWith("SQLITE_")) return { code, message: String(message) };
+  const { originalCode, originalMessage } = (cause ?? {}) as { originalCode?: unknown; originalMessage?: unknown };
+  if (typeof originalCode === "string") return { code: originalCode, message: String(originalMessage) };
+  return sqliteError(meta?.driverAdapterError) ?? sqliteError(cause);
+}
+
+/** The words of a failure that say most: SQLite's own, or the last line of Prisma's. */
+export function reasonOf(error: unknown): string {
+  return sqliteError(error)?.message ?? (error instanceof Error ? error.message.trim().split("\n").at(-1)! : String(error));
 }

@@ -6,7 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
-import { StoreRefused, sqliteCode } from "./errors.ts";
+import { StoreRefused, reasonOf } from "./errors.ts";
 
 interface Migration {
   name: string;
@@ -84,8 +84,7 @@ async function apply(connection: SqlDriverAdapter, file: string, migration: Migr
     await connection.executeScript("COMMIT");
   } catch (error) {
     await rollback(connection);
-    const reason = sqliteCode(error) === "SQLITE_FULL" ? "the disk is full" : (error as Error).message;
-    throw new StoreRefused(`The migration ${migration.name} failed on the database ${file}: ${reason}.`, { cause: error });
+    throw new StoreRefused(`The migration ${migration.name} failed on the database ${file}: ${reasonOf(error)}.`, { cause: error });
   } finally {
     await connection.executeScript("PRAGMA foreign_keys = ON");
   }
