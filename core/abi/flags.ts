@@ -74,7 +74,7 @@ function parseOne(table: FlagTable, part: string): number | undefined {
   if (named !== undefined) return named;
   if (table.shifted !== undefined && part.endsWith(`<<${table.shifted.name}`)) {
     const count = parseNumber(part.slice(0, part.indexOf("<<")));
-    return count === undefined || count < 0 || count > table.shifted.mask ? undefined : count * 2 ** table.shifted.shift;
+    return count === undefined || count < 0 || count > table.shifted.mask ? undefined : (count << table.shifted.shift) >>> 0;
   }
   const number = parseNumber(part);
   return number !== undefined && number < 0 ? number >>> 0 : number;
@@ -133,7 +133,7 @@ export function formatFlags(table: FlagTable, value: number): string {
   }
   if (shifted !== undefined) {
     const count = (rest >>> shifted.shift) & shifted.mask;
-    rest -= count * 2 ** shifted.shift;
+    rest -= (count << shifted.shift) >>> 0;
     if (count !== 0) last.push(`${count}<<${shifted.name}`);
   }
   if (permissions !== undefined) {

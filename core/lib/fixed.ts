@@ -18,7 +18,7 @@ export function calcLoad(load: number, exp: number, active: number): number {
 
 /** `x`^`n` for a fraction x of `fractionBits` bits, rounded at each step as Linux does; for FIXED_1-like values below 2^26. */
 export function fixedPowerInt(x: number, fractionBits: number, n: number): number {
-  const one = 2 ** fractionBits;
+  const one = 1 << fractionBits;
   const times = (a: number, b: number): number => Math.floor((a * b + one / 2) / one);
   let result = one;
   let power = x;

@@ -55,7 +55,7 @@ export const kfifoLen = (fifo: Kfifo): number => (fifo.in - fifo.out) >>> 0;
 export const kfifoIsEmpty = (fifo: Kfifo): boolean => fifo.in === fifo.out;
 export const kfifoIsFull = (fifo: Kfifo): boolean => kfifoLen(fifo) > fifo.mask;
 
-const maxRecord = (fifo: Kfifo): number => 2 ** (8 * fifo.recsize) - 1;
+const maxRecord = (fifo: Kfifo): number => (1 << (8 * fifo.recsize)) - 1;
 const unused = (fifo: Kfifo): number => kfifoSize(fifo) - kfifoLen(fifo);
 
 /** Elements that fit; in a record fifo, the longest record that fits. */
