@@ -1,4 +1,5 @@
 /** What the store keeps, finds again and lets go of. */
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { InvalidCursor, StoreConflict, StoreUnavailable, idempotencyId, newToken, openStore } from "../../api/store/index.ts";
 import { answer, member, newDatabase, newStore, readAll, row, rows, session, snapshot, sweepAll } from "./store-helpers.ts";
@@ -221,6 +222,22 @@ describe("snapshots", () => {
     await store.appendTurn({ removed: ["fork"] });
     await sweepAll(store);
     expect(await chunks()).toBe(0);
+  });
+
+  test("are not swept while they are being staged", async () => {
+    const store = await newStore();
+    const staging = store.snapshots.stage(bytes(3 << 20, 5));
+    let staged = false;
+    void staging.then(() => (staged = true));
+    while (!staged) {
+      await store.sweep();
+      await setImmediate();
+    }
+    await store.appendTurn({
+      snapshots: [{ id: "a", sessionId: "s", kind: "auto", name: null, seq: 1, atNs: 1, coreVersion: "1.0.0", format: 1, contentId: await staging }],
+    });
+    const found = await store.snapshots.get("s", "a");
+    expect(Buffer.compare(await store.snapshots.read(found!), bytes(3 << 20, 5))).toBe(0);
   });
 
   test("cannot name content that is not there", async () => {
