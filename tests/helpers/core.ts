@@ -1,0 +1,97 @@
+/** A kernel in this process for tests of the core: every input is kept, so that it can be replayed. */
+import { boot, handle, view } from "../../core/index.ts";
+import type { CallAnswer, Input, Json, MachineOptions, Output } from "../../core/input.ts";
+import { invariants } from "../../core/invariants.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import { callRecord, processView } from "../../core/read.ts";
+import type { Machine } from "./trace/player.ts";
+
+type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<One, "atNs"> & { atNs?: number } : never) : never;
+
+export class CoreMachine implements Machine {
+  readonly kernel: Kernel;
+  readonly journal: Input[] = [];
+  readonly boot: { type: "boot"; machine: MachineOptions; realtimeNs: string };
+  calls = 0;
+  budget: number | undefined;
+
+  constructor(machine: MachineOptions = {}) {
+    this.boot = { type: "boot", machine: { clock: "virtual", ...machine }, realtimeNs: "1704067200000000000" };
+    this.kernel = boot(this.boot).kernel;
+  }
+
+  /** Feeds an input at the present kernel time, and runs on until the kernel is quiet; the outputs joined. */
+  feed(input: Unstamped): Output {
+    const stamped = { atNs: this.kernel.state.time.nowNs, ...input } as Input;
+    let output = this.put(stamped);
+    while (output.more) {
+      const next = this.put({ type: "run", atNs: this.kernel.state.time.nowNs });
+      output = { ...next, ended: [...output.ended, ...next.ended], events: [...output.events, ...next.events], ...(output.pid === undefined ? {} : { pid: output.pid }) };
+    }
+    return output;
+  }
+
+  private put(input: Input): Output {
+    this.journal.push(input);
+    return this.budget === undefined ? handle(this.kernel, input) : handle(this.kernel, input, this.budget);
+  }
+
+  createProcess(uid = 0): Promise<number> {
+    const home = uid === 0 ? "/root" : `/home/${uid}`;
+    this.feed({ type: "makeHome", path: home, uid });
+    const output = this.feed({ type: "createProcess", comm: "sh", uid, member: "owner", home });
+    if (output.pid === undefined) throw new Error(JSON.stringify(output));
+    return Promise.resolve(output.pid);
+  }
+
+  /** Makes a call and answers at once, asleep or not. */
+  callNow(pid: number, call: string | number, args: Json = {}): CallAnswer {
+    const callId = `c${this.calls++}`;
+    const output = this.feed({ type: "syscall", pid, callId, call, args });
+    if (output.refusal !== undefined) throw new Error(`${String(call)}(${JSON.stringify(args)}): ${JSON.stringify(output.refusal)}`);
+    return output.ended.find((end) => end.callId === callId)?.answer ?? this.stand(callId);
+  }
+
+  call(pid: number, call: string, args: { [name: string]: Json }): Promise<CallAnswer> {
+    return Promise.resolve(this.callNow(pid, call, args));
+  }
+
+  stand(callId: string): CallAnswer {
+    const record = callRecord(this.kernel, callId);
+    if (record === null) throw new Error(`nobody knows call ${callId}`);
+    return record.answer;
+  }
+
+  advance(ms: number): Output {
+    return this.feed({ type: "advance", byNs: ms * 1_000_000 });
+  }
+
+  wait(_pid: number, callId: string, ms: number): Promise<CallAnswer> {
+    for (let waited = 0; waited < ms; waited += 10) {
+      const answer = this.stand(callId);
+      if (answer.state !== "sleeping") return Promise.resolve(answer);
+      this.advance(10);
+    }
+    return Promise.resolve(this.stand(callId));
+  }
+
+  signalCount(pid: number, signal: string): Promise<number> {
+    return Promise.resolve(processView(this.kernel, pid)?.signals[signal] ?? 0);
+  }
+
+  maps(pid: number): Promise<string> {
+    return Promise.resolve(this.text(`/proc/${pid}/maps`));
+  }
+
+  /** A file of the kernel as root sees it. */
+  text(path: string, uid = 0): string {
+    const seen = view(this.kernel, { uid }, path);
+    if (seen.kind !== "file") throw new Error(`${path}: ${JSON.stringify(seen)}`);
+    return new TextDecoder().decode(seen.bytes);
+  }
+
+  /** What is wrong inside the kernel; empty when nothing is. */
+  broken(): string[] {
+    return invariants(this.kernel);
+  }
+}
