@@ -8,6 +8,7 @@ import { emit } from "./events.ts";
 import { must } from "../lib/assert.ts";
 import { rlimit } from "./rlimit.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./task.ts";
+import { isOrphanedPgrp } from "./pgrp.ts";
 import { wake, wakeTask } from "./wait_queue.ts";
 
 export interface PendingSignal {
@@ -56,13 +57,13 @@ export function actionOf(k: Kernel, group: ThreadGroup, signal: number): SignalA
 export function sendSignal(k: Kernel, tgid: number, number: number, info: SignalInfo = {}): number {
   const group = k.state.sched.groups.get(tgid);
   if (group === undefined || group.exitStatus >= 0) return 0;
-  return post(k, group, group.pending, taskOf(k, group.threads[0]), number, info, true);
+  return post(k, group, taskOf(k, group.threads[0]), number, info, true);
 }
 
 /** Sends a signal to one thread (tgkill). */
 export function sendSignalToTask(k: Kernel, task: Task, number: number, info: SignalInfo = {}): number {
   if (task.state === "zombie") return 0;
-  return post(k, groupOf(k, task), task.pending, task, number, info, false);
+  return post(k, groupOf(k, task), task, number, info, false);
 }
 
 /** A fault's signal: blocked or ignored ones are reset to the default action first (force_sig_fault). */
@@ -73,18 +74,17 @@ export function forceSignal(k: Kernel, task: Task, number: number, info: SignalI
     actions.delete(number);
     task.blocked &= ~bit(number);
   }
-  post(k, group, task.pending, task, number, { code: SI_KERNEL, ...info }, false);
+  post(k, group, task, number, { code: SI_KERNEL, ...info }, false);
 }
 
-function post(
-  k: Kernel, group: ThreadGroup, queue: PendingSignal[], target: Task, number: number, info: SignalInfo, shared: boolean,
-): number {
+function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info: SignalInfo, shared: boolean): number {
   if (STOP_SIGNALS.includes(number)) discard(k, group, [SIGCONT]);
   if (number === SIGCONT) {
     discard(k, group, STOP_SIGNALS);
     continueGroup(k, group);
   }
   if (ignored(k, group, target, number)) return 0;
+  const queue = shared ? group.pending : target.pending;
   if (number < SIGRTMIN && queue.some((pending) => pending.number === number)) return 0;
   if (number >= SIGRTMIN && queue.length >= rlimit(k, target, RLIMIT_SIGPENDING)) return -EAGAIN;
   queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
@@ -92,17 +92,29 @@ function post(
   if (number === SIGKILL) killThreads(k, group);
   else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
-    const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && task.state !== "zombie");
-    if (taker !== undefined) notify(k, taker);
+    const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
+    if (taker === undefined) return 0;
+    // As Linux: what kills is a group exit from the moment it is sent, so it ends killable sleeps too (complete_signal).
+    if (isFatal(k, group, number)) {
+      if (group.exiting < 0) group.exiting = number;
+      killThreads(k, group);
+    } else notify(k, taker);
   }
   return 0;
 }
 
-/** Every thread of the group is to die: SIGKILL reaches each. */
-function killThreads(k: Kernel, group: ThreadGroup): void {
+/** The signal ends the group and leaves no core (sig_fatal); those that leave one die as they are delivered. */
+function isFatal(k: Kernel, group: ThreadGroup, number: number): boolean {
+  return actionOf(k, group, number).handler === "default" && defaultAction(number) === "term";
+}
+
+/** Every thread of the group, but for the one that asks, is to die: SIGKILL reaches each. */
+export function killThreads(k: Kernel, group: ThreadGroup, except?: Task): void {
+  group.stopSignal = 0;
+  group.waitNotice = 0;
   for (const tid of group.threads) {
     const task = taskOf(k, tid);
-    if (task.state === "zombie") continue;
+    if (task.exiting || task === except) continue;
     if (!task.pending.some(({ number }) => number === SIGKILL)) {
       task.pending.push({ number: SIGKILL, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0 });
     }
@@ -134,6 +146,7 @@ function continueGroup(k: Kernel, group: ThreadGroup): void {
   if (group.stopSignal === 0) return;
   group.stopSignal = 0;
   group.waitNotice = 0xffff;
+  for (const tid of group.threads) recalcSignalPending(k, taskOf(k, tid));
   wake(k, group.stopWait, { nr: Infinity });
   notifyParent(k, group, 6 /* CLD_CONTINUED */, SIGCONT);
 }
@@ -152,7 +165,7 @@ function ignored(k: Kernel, group: ThreadGroup, target: Task, number: number): b
 export function recalcSignalPending(k: Kernel, task: Task): void {
   const open = (pending: PendingSignal): boolean =>
     ((task.blocked & ~UNBLOCKABLE) & bit(pending.number)) === 0n;
-  task.signalPending = task.interrupted || task.pending.some(open) || groupOf(k, task).pending.some(open) || groupOf(k, task).stopSignal !== 0;
+  task.signalPending = !task.exiting && (task.interrupted || task.pending.some(open) || groupOf(k, task).pending.some(open) || groupOf(k, task).stopSignal !== 0);
 }
 
 /** Sets the blocked mask; SIGKILL and SIGSTOP stay open. */
@@ -221,10 +234,13 @@ export function deliverSignals(k: Kernel, task: Task, ret: number | bigint): Del
     const kind = signal.number === SIGKILL ? "term" : defaultAction(signal.number);
     if (kind === "ign" || kind === "cont" || (group.tgid === 1 && signal.number !== SIGKILL)) continue;
     if (kind === "stop") {
+      // A group that nobody could continue is not stopped from its terminal.
+      if (signal.number !== SIGSTOP && isOrphanedPgrp(k, group.pgid)) continue;
       stopGroup(k, group, signal.number);
       return { then: "stop", ret: result };
     }
-    return { then: "die", status: signal.number | (kind === "core" ? 0x80 : 0) };
+    // Differs from Linux: no core file is written, whatever RLIMIT_CORE allows, so the status never has the core bit.
+    return { then: "die", status: signal.number };
   }
   restoreMask(k, task);
   if (isRestart(result)) return { then: "restart" };

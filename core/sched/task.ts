@@ -5,6 +5,8 @@ import type { Cred } from "./cred.ts";
 import type { Frame } from "./steps.ts";
 import type { PendingSignal, SignalAction } from "./signal.ts";
 import type { Rlimit } from "./rlimit.ts";
+import type { PosixTimer } from "../process/posix_timer.ts";
+import type { CpuTimer } from "../process/cpu_timer.ts";
 
 /**
  * parked: in user mode, waiting for its caller (ps shows S); runnable: on a run queue or running;
@@ -80,7 +82,8 @@ export interface Task {
   /** Where a driven call's buffers lie while it lasts: outside the address space's maps, ended by an unmapped page. */
   scratch: Scratch | null;
   /** Addresses that the kernel clears or walks at exit (set_tid_address, set_robust_list), 0 for none. */
-  clearTid: number;
+  clearTid: number | bigint;
+  robustList: number | bigint;
   /** Signal sent to the parent at exit; 0 for a thread. */
   exitSignal: number;
   parentDeathSignal: number;
@@ -90,6 +93,19 @@ export interface Task {
   noNewPrivs: boolean;
   keepCaps: boolean;
   timerSlackNs: number;
+  /** Policy of sched_setscheduler and its real-time priority; kept and told, the scheduler is the same for all. */
+  policy: number;
+  rtPriority: number;
+  resetOnFork: boolean;
+  /** The thread pointer and its fellow (arch_prctl). */
+  fsBase: number | bigint;
+  gsBase: number | bigint;
+  /** On its way out (PF_EXITING): no signal reaches it any more. */
+  exiting: boolean;
+  /** wait status of this thread's own end. */
+  exitCode: number;
+  /** What execve made of a driven process: it runs this once the call is answered; null for none. */
+  program: { code: string; locals: unknown } | null;
 }
 
 export interface Scratch {
@@ -143,6 +159,13 @@ export interface ThreadGroup {
   vforkParent: number;
   vforkWait: number;
   oomScoreAdj: number;
+  /** ITIMER_VIRTUAL and ITIMER_PROF. */
+  virtualTimer: CpuTimer;
+  profTimer: CpuTimer;
+  posixTimers: PosixTimer[];
+  nextPosixTimer: number;
+  /** SIGKILL came from the caller that made it: nobody waits for it. */
+  deleted: boolean;
   /** argv and environment as /proc shows them. */
   cmdline: string[];
   environ: string[];
