@@ -41,7 +41,9 @@ export interface Inode {
   key: string;
   /** A regular file's page cache: page offset → frame; an absent page is a hole. */
   pages: Map<number, number> | null;
-  /** Page offset from which pages were put there by fallocate beyond the end, and F_SEAL_ bits. */
+  /** Pages that fallocate set aside and nobody wrote yet: they read as a hole. Null for none. */
+  reserved: Map<number, number> | null;
+  /** F_SEAL_ bits. */
   seals: number;
   /** A directory: name → dentry, in the order of creation. */
   entries: Map<string, number> | null;
