@@ -26,7 +26,7 @@ export function databaseFile(databaseUrl: string): string {
 export async function connect(file: string): Promise<SqlDriverAdapter> {
   let connection: SqlDriverAdapter | undefined;
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 }); // what students wrote is for no other user of the machine
     connection = await new PrismaBetterSqlite3({ url: file, timeout: HANDOVER_MS }).connect();
     await takeOwnership(connection);
     return connection;
