@@ -1,0 +1,145 @@
+/** What a program says about its use of memory (mm/madvise.c of Linux 6.1). */
+import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM } from "../abi/errno.ts";
+import { CAP_SYS_ADMIN } from "../abi/capability.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../abi/fcntl.ts";
+import { PAGE_SIZE } from "../abi/limits.ts";
+import {
+  MADV_COLD, MADV_COLLAPSE, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE,
+  MADV_HUGEPAGE, MADV_HWPOISON, MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE, MADV_RANDOM, MADV_REMOVE, MADV_SEQUENTIAL, MADV_SOFT_OFFLINE, MADV_UNMERGEABLE, MADV_WILLNEED, MADV_WIPEONFORK,
+} from "../abi/mman.ts";
+import type { Kernel } from "../kernel.ts";
+import { must } from "../lib/assert.ts";
+import { capable } from "../sched/cred.ts";
+import type { Task } from "../sched/task.ts";
+import { faultPage } from "./fault.ts";
+import { pageAlign } from "./mmap.ts";
+import { changeFlags } from "./mprotect.ts";
+import { punchShmem } from "./shmem.ts";
+import { unmapShmemRange } from "./rmap.ts";
+import { spaceOf, type AddressSpace } from "./space.ts";
+import { zapRange } from "./unmap.ts";
+import {
+  pgoffAt, vmaIndex, VM_ACCESS, VM_DONTCOPY, VM_DONTDUMP, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
+  VM_SEQ_READ, VM_SHARED, VM_SPECIAL, VM_WIPEONFORK, VM_WRITE, type Vma,
+} from "./vma.ts";
+
+/** Advice that changes the flags of a mapping: which it takes away and which it gives. */
+const flagAdvice: { readonly [advice: number]: readonly [clear: number, set: number] | undefined } = {
+  [MADV_NORMAL]: [VM_RAND_READ | VM_SEQ_READ, 0],
+  [MADV_SEQUENTIAL]: [VM_RAND_READ, VM_SEQ_READ],
+  [MADV_RANDOM]: [VM_SEQ_READ, VM_RAND_READ],
+  [MADV_DONTFORK]: [0, VM_DONTCOPY],
+  [MADV_DOFORK]: [VM_DONTCOPY, 0],
+  [MADV_WIPEONFORK]: [0, VM_WIPEONFORK],
+  [MADV_KEEPONFORK]: [VM_WIPEONFORK, 0],
+  [MADV_DONTDUMP]: [0, VM_DONTDUMP],
+  [MADV_DODUMP]: [VM_DONTDUMP, 0],
+  [MADV_HUGEPAGE]: [VM_NOHUGEPAGE, VM_HUGEPAGE],
+  [MADV_NOHUGEPAGE]: [VM_HUGEPAGE, VM_NOHUGEPAGE],
+};
+
+const otherAdvice = [
+  MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT,
+  MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, MADV_COLLAPSE, MADV_HWPOISON, MADV_SOFT_OFFLINE,
+];
+
+/**
+ * madvise(2): 0; -EINVAL for unknown advice, an unaligned address, or advice that the mapping does not take; -ENOMEM when a
+ * part is not mapped, the rest being done.
+ */
+export function madvise(k: Kernel, task: Task, addr: number | bigint, length: number | bigint, advice: number): number {
+  if (flagAdvice[advice] === undefined && !otherAdvice.includes(advice)) return -EINVAL;
+  if (typeof addr === "bigint" ? addr % 4096n !== 0n : addr % PAGE_SIZE !== 0) return -EINVAL;
+  const bytes = pageAlign(length);
+  if (length !== 0 && bytes === 0) return -EINVAL;
+  if (bytes === 0) return 0;
+  if (advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE) return capable(task, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+  if (typeof addr === "bigint" || bytes === Infinity) return -ENOMEM;
+  const space = spaceOf(k, task);
+  const end = addr + bytes;
+  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
+    return populateRange(k, task, space, addr, end, advice === MADV_POPULATE_WRITE);
+  }
+  let start = addr;
+  let hole = 0;
+  while (start < end) {
+    const vma = space.vmas[vmaIndex(space, start)];
+    if (vma === undefined) return -ENOMEM;
+    if (start < vma.start) {
+      hole = -ENOMEM;
+      start = vma.start;
+      if (start >= end) break;
+    }
+    const stop = Math.min(end, vma.end);
+    const error = adviseVma(k, task, space, vma, start, stop, advice);
+    if (error < 0) return error;
+    start = stop;
+  }
+  return hole;
+}
+
+function adviseVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {
+  switch (advice) {
+    case MADV_REMOVE: return removePages(k, task, vma, start, end);
+    case MADV_DONTNEED: case MADV_DONTNEED_LOCKED: return dropPages(k, space, vma, start, end, advice);
+    case MADV_FREE:
+      // Differs from Linux: the pages go at once, not when memory is short.
+      return vma.ops !== "" ? -EINVAL : dropPages(k, space, vma, start, end, advice);
+    case MADV_COLD: case MADV_PAGEOUT: return (vma.flags & (VM_LOCKED | VM_PFNMAP)) !== 0 ? -EINVAL : 0;
+    case MADV_COLLAPSE: return vma.ops !== "" || (vma.flags & VM_NOHUGEPAGE) !== 0 ? -EINVAL : 0;
+    // Differs from Linux: pages are not read ahead, and equal pages are not merged.
+    case MADV_WILLNEED: case MADV_MERGEABLE: case MADV_UNMERGEABLE: return 0;
+    default: return adviseFlags(k, task, space, vma, start, end, advice);
+  }
+}
+
+function dropPages(k: Kernel, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {
+  const forbidden = advice === MADV_DONTNEED_LOCKED ? VM_PFNMAP : VM_PFNMAP | VM_LOCKED;
+  if ((vma.flags & forbidden) !== 0) return -EINVAL;
+  zapRange(k, space, start, end);
+  return 0;
+}
+
+/** MADV_REMOVE: punches a hole into the file or the shared memory; it reads as zeros for everybody. */
+function removePages(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
+  if ((vma.flags & VM_LOCKED) !== 0 || (vma.file === 0 && vma.shmem === 0)) return -EINVAL;
+  if ((vma.flags & (VM_SHARED | VM_WRITE)) !== (VM_SHARED | VM_WRITE)) return -EACCES;
+  const first = pgoffAt(vma, start);
+  const count = (end - start) / PAGE_SIZE;
+  if (vma.shmem !== 0) {
+    unmapShmemRange(k, vma.shmem, first, first + count);
+    punchShmem(k, vma.shmem, first, first + count);
+    return 0;
+  }
+  const file = k.tables.hooks.file(k, vma.file);
+  const operations = must(k.tables.fileOperations, file.ops);
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return operations.fallocate?.(k, task, file, mode, first * PAGE_SIZE, count * PAGE_SIZE) ?? -EINVAL;
+}
+
+function adviseFlags(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {
+  if (advice === MADV_DOFORK && (vma.flags & VM_IO) !== 0) return -EINVAL;
+  if (advice === MADV_DODUMP && (vma.flags & VM_SPECIAL) !== 0) return -EINVAL;
+  if (advice === MADV_WIPEONFORK && (vma.file !== 0 || (vma.flags & VM_SHARED) !== 0)) return -EINVAL;
+  const [clear, set] = flagAdvice[advice]!;
+  const flags = (vma.flags & ~clear) | set;
+  if (flags === vma.flags) return 0;
+  const at = vmaIndex(space, vma.start);
+  const prev = start > vma.start ? vma : (space.vmas[at - 1] ?? null);
+  // As Linux: resources that are short for the moment are EAGAIN.
+  return typeof changeFlags(k, task, space, vma, prev, start, end, flags) === "number" ? -EAGAIN : 0;
+}
+
+/** MADV_POPULATE_READ and _WRITE: faults every page in; -ENOMEM at a hole, -EINVAL where the access is not allowed. */
+function populateRange(k: Kernel, task: Task, space: AddressSpace, start: number, end: number, write: boolean): number {
+  for (let addr = start; addr < end; addr += PAGE_SIZE) {
+    const vma = space.vmas[vmaIndex(space, addr)];
+    if (vma === undefined || vma.start > addr) return -ENOMEM;
+    if ((vma.flags & (write ? VM_WRITE : VM_ACCESS)) === 0 || (vma.flags & (VM_IO | VM_PFNMAP)) !== 0) return -EINVAL;
+    const result = faultPage(k, task, space, vma, addr, write);
+    if (result === "sigbus") return -EFAULT;
+    if (result === "oom") return -ENOMEM;
+  }
+  return 0;
+}

@@ -1,0 +1,255 @@
+/** Mapping and unmapping memory (mm/mmap.c of Linux 6.1). */
+import { EACCES, EAGAIN, EEXIST, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM, isErrno } from "../abi/errno.ts";
+import { CAP_IPC_LOCK, CAP_SYS_RAWIO } from "../abi/capability.ts";
+import { PAGE_SIZE, RLIMIT_MEMLOCK, TASK_SIZE } from "../abi/limits.ts";
+import {
+  MAP_32BIT, MAP_ANONYMOUS, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED,
+  MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE,
+  PROT_EXEC, PROT_READ, PROT_WRITE,
+} from "../abi/mman.ts";
+import type { OpenFile } from "../fs/file.ts";
+import type { Kernel } from "../kernel.ts";
+import { assert, must } from "../lib/assert.ts";
+import { capable } from "../sched/cred.ts";
+import { charge, costs } from "../sched/cost.ts";
+import { rlimit } from "../sched/rlimit.ts";
+import type { Task } from "../sched/task.ts";
+import { accountVm, isAccountable, mayExpand, promisePages, unpromisePages } from "./accounting.ts";
+import { populate } from "./fault.ts";
+import { unmappedArea } from "./placement.ts";
+import { shmemZeroSetup } from "./shmem_ops.ts";
+import { spaceOf, type AddressSpace } from "./space.ts";
+import { unmap, zapRange } from "./unmap.ts";
+import {
+  countInode, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, vmaIndex, vmaOverlaps,
+  VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE,
+  VM_SHARED, VM_SPECIAL, type Vma,
+} from "./vma.ts";
+import { canMergeAfter, canMergeBefore, importAnon, mergeVma, type Stretch } from "./vma_merge.ts";
+
+export interface MmapRequest {
+  /** Where to map; a wish unless MAP_FIXED. */
+  addr: number | bigint;
+  /** Bytes, rounded up to pages. */
+  length: number | bigint;
+  prot: number;
+  flags: number;
+  /** The file to map; null for anonymous memory. */
+  file: OpenFile | null;
+  /** Offset in pages. */
+  pgoff: number;
+}
+
+/** LEGACY_MAP_MASK: the flags that MAP_SHARED_VALIDATE accepts. */
+const KNOWN_FLAGS = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED |
+  MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | 0x7c00_0000;
+const S_IFREG = 0o100000;
+const S_IFMT = 0o170000;
+
+/** The VM_ access bits of a protection; PROT_ and VM_ agree on them. */
+export function protBits(prot: number): number {
+  return prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
+/** A length in whole pages, bytes; beyond all addresses it is Infinity, and 0 stays 0. A length near 2^64 wraps to 0 as in C. */
+export function pageAlign(length: number | bigint): number {
+  if (typeof length === "bigint") return length > 0xffff_ffff_ffff_f000n ? 0 : Infinity;
+  return Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
+}
+
+/** Whether the task may lock anything at all (can_do_mlock). */
+export function mayLock(k: Kernel, task: Task): boolean {
+  return rlimit(k, task, RLIMIT_MEMLOCK) > 0 || capable(task, CAP_IPC_LOCK);
+}
+
+/** Whether a mapping of `bytes` with these flags, locked from the start, is within RLIMIT_MEMLOCK (mlock_future_check). */
+export function withinLockLimit(k: Kernel, task: Task, space: AddressSpace, flags: number, bytes: number): boolean {
+  if ((flags & VM_LOCKED) === 0 || capable(task, CAP_IPC_LOCK)) return true;
+  return bytes + space.lockedVm * PAGE_SIZE <= rlimit(k, task, RLIMIT_MEMLOCK);
+}
+
+/**
+ * Where a mapping of `length` bytes is to lie: a page-aligned address, or -ENOMEM when there is no room or it would leave
+ * user addresses, -EINVAL when a fixed one is not aligned, -EPERM below vm.mmap_min_addr (get_unmapped_area).
+ */
+export function getUnmappedArea(task: Task, space: AddressSpace, addr: number | bigint, length: number, flags: number): number {
+  if (length > TASK_SIZE) return -ENOMEM;
+  const found = (flags & MAP_FIXED) !== 0 ? addr : unmappedArea(space, addr, length, flags);
+  if (typeof found === "bigint" || found > TASK_SIZE - length) return -ENOMEM;
+  if (found < 0) return found;
+  if (found % PAGE_SIZE !== 0) return -EINVAL;
+  if (found < MMAP_MIN_ADDR && !capable(task, CAP_SYS_RAWIO)) return -EPERM;
+  return found;
+}
+
+/** Linux's checks of do_mmap in their order, then the mapping. Answers its address or a negative errno. */
+export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
+  const space = spaceOf(k, task);
+  const { prot, file, pgoff } = request;
+  let { addr, flags } = request;
+  if (request.length === 0) return -EINVAL;
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
+  if ((flags & MAP_FIXED) === 0) addr = hint(addr);
+  const length = pageAlign(request.length);
+  if (length === 0 || length === Infinity) return -ENOMEM;
+  if (space.vmas.length > MAX_MAP_COUNT) return -ENOMEM;
+  const at = getUnmappedArea(task, space, addr, length, flags);
+  if (at < 0) return at;
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0 && vmaOverlaps(space, at, at + length)) return -EEXIST;
+
+  let vmFlags = protBits(prot) | space.defFlags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+  if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
+  if ((flags & MAP_LOCKED) !== 0) {
+    vmFlags |= VM_LOCKED;
+    if (!mayLock(k, task)) return -EPERM;
+  }
+  if (!withinLockLimit(k, task, space, vmFlags, length)) return -EAGAIN;
+  const checked = file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, flags, pgoff, length);
+  if (checked < 0) return checked;
+  vmFlags = checked;
+  if ((flags & MAP_NORESERVE) !== 0 && k.state.mm.overcommitMemory !== 2) vmFlags |= VM_NORESERVE;
+  // Anonymous memory counts its pages from where it was mapped, so that neighbours can merge; shared memory from 0.
+  const offset = file !== null ? pgoff : (vmFlags & VM_SHARED) !== 0 ? 0 : at / PAGE_SIZE;
+  const result = mmapRegion(k, task, space, file, at, length, vmFlags, offset);
+  if (result < 0) return result;
+  const locked = (vmFlags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED;
+  if (locked || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE) populate(k, task, space, at, at + length, { goOn: true });
+  return result;
+}
+
+/** A wished address: rounded down to a page, not below vm.mmap_min_addr (round_hint_to_min). */
+function hint(addr: number | bigint): number {
+  if (typeof addr === "bigint" || addr >= TASK_SIZE) return 0;
+  const page = addr - (addr % PAGE_SIZE);
+  return page !== 0 && page < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : page;
+}
+
+function checkAnonymous(vmFlags: number, flags: number): number {
+  switch (flags & MAP_TYPE) {
+    case MAP_SHARED: return (vmFlags & VM_GROWSDOWN) !== 0 ? -EINVAL : vmFlags | VM_SHARED | VM_MAYSHARE;
+    case MAP_PRIVATE: return vmFlags;
+    default: return -EINVAL;
+  }
+}
+
+function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, flags: number, pgoff: number, length: number): number {
+  const operations = must(k.tables.fileOperations, file.ops);
+  const inode = must(k.state.fs.inodes, file.inode);
+  // MAX_LFS_FILESIZE for regular files; others take any offset of 64 bits (file_mmap_ok).
+  const maxPages = (inode.mode & S_IFMT) === S_IFREG ? 2 ** 51 : 2 ** 52;
+  if (pgoff + length / PAGE_SIZE > maxPages - 1) return -EOVERFLOW;
+  const type = flags & MAP_TYPE;
+  if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) return -EINVAL;
+  if (type === MAP_SHARED_VALIDATE && (flags & ~KNOWN_FLAGS) !== 0) return -EOPNOTSUPP;
+  if (type !== MAP_PRIVATE) {
+    if ((prot & PROT_WRITE) !== 0 && !file.canWrite) return -EACCES;
+    vmFlags |= VM_SHARED | VM_MAYSHARE;
+    if (!file.canWrite) vmFlags &= ~(VM_MAYWRITE | VM_SHARED);
+  }
+  if (!file.canRead) return -EACCES;
+  if (operations.mmap === undefined) return -ENODEV;
+  return (vmFlags & VM_GROWSDOWN) !== 0 ? -EINVAL : vmFlags;
+}
+
+/** Puts the mapping in place of whatever lay there, merged with its neighbours or as a VMA of its own (mmap_region). */
+export function mmapRegion(
+  k: Kernel, task: Task, space: AddressSpace, file: OpenFile | null, addr: number, length: number, vmFlags: number, pgoff: number,
+): number {
+  const end = addr + length;
+  const pages = length / PAGE_SIZE;
+  charge(k, costs(k).vmaNs);
+  if (!mayExpand(k, task, space, vmFlags, pages) &&
+    !mayExpand(k, task, space, vmFlags, pages - mappedPages(space, addr, end))) return -ENOMEM;
+  if (vmaOverlaps(space, addr, end) && unmap(k, task, space, addr, end) < 0) return -ENOMEM;
+  let flags = vmFlags;
+  if (isAccountable(flags)) {
+    if (!promisePages(k, pages)) return -ENOMEM;
+    flags |= VM_ACCOUNT;
+  }
+  const stretch: Stretch = { flags, pgoff, file: file?.id ?? 0, shmem: 0, anonVma: 0 };
+  const fresh = (file === null && (flags & VM_SHARED) !== 0) || !growNeighbour(k, space, addr, end, stretch);
+  if (fresh) {
+    const made = makeVma(k, task, space, file, addr, end, flags, pgoff);
+    if (typeof made === "number") {
+      if ((flags & VM_ACCOUNT) !== 0) unpromisePages(k, pages);
+      return made;
+    }
+    ({ flags } = made);
+    if ((flags & VM_SPECIAL) !== 0 && (flags & VM_LOCKED) !== 0) {
+      flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
+      setVmaFlags(made, flags);
+    }
+  }
+  accountVm(space, flags, pages);
+  if ((flags & VM_LOCKED) !== 0) space.lockedVm += pages;
+  return addr;
+}
+
+/** Pages of [addr, end) that are mapped (count_vma_pages_range). */
+function mappedPages(space: AddressSpace, addr: number, end: number): number {
+  let bytes = 0;
+  for (let at = vmaIndex(space, addr); at < space.vmas.length && space.vmas[at].start < end; at++) {
+    bytes += Math.min(end, space.vmas[at].end) - Math.max(addr, space.vmas[at].start);
+  }
+  return bytes / PAGE_SIZE;
+}
+
+/** Extends the VMA before or after the free range [addr, end), or joins both; false when neither is alike. */
+function growNeighbour(k: Kernel, space: AddressSpace, addr: number, end: number, wanted: Stretch): boolean {
+  if ((wanted.flags & VM_SPECIAL) !== 0) return false;
+  const at = vmaIndex(space, addr);
+  const next = space.vmas[at];
+  const prev = space.vmas[at - 1];
+  const pages = (end - addr) / PAGE_SIZE;
+  const withNext = next !== undefined && next.start === end && canMergeBefore(k, next, wanted, pages);
+  const asNext = withNext ? { ...wanted, anonVma: next.anonVma } : wanted;
+  if (prev !== undefined && prev.end === addr && canMergeAfter(k, prev, asNext)) {
+    prev.end = withNext ? next.end : end;
+    if (withNext) {
+      importAnon(prev, next);
+      space.vmas.splice(at, 1);
+      putVma(k, next);
+    }
+    return true;
+  }
+  if (!withNext) return false;
+  next.start = addr;
+  next.pgoff -= pages;
+  return true;
+}
+
+/** A VMA of its own in the free range; its file's operations set it up. Answers it, or the errno of the file's mmap. */
+function makeVma(
+  k: Kernel, task: Task, space: AddressSpace, file: OpenFile | null, addr: number, end: number, flags: number, pgoff: number,
+): Vma | number {
+  const vma: Vma = {
+    mm: space.id, start: addr, end, flags, prot: protBits(flags), pgoff,
+    file: 0, inode: 0, shmem: 0, ops: "", private: 0, anonVma: 0, anonChain: 0,
+  };
+  if (file !== null) {
+    vma.file = file.id;
+    vma.inode = file.inode;
+    k.tables.hooks.getFile(k, file.id);
+    const result = must(k.tables.fileOperations, file.ops).mmap!(k, task, file, vma);
+    assert(typeof result === "number", `mmap of ${file.ops} sleeps`);
+    if (isErrno(result)) {
+      zapRange(k, space, addr, end);
+      if (vma.file !== 0) k.tables.hooks.fput(k, vma.file);
+      return result;
+    }
+    countInode(k, vma);
+    vma.prot = protBits(vma.flags);
+    const merged = vma.flags !== flags && mergeVma(k, space, space.vmas[vmaIndex(space, addr) - 1] ?? null, addr, end, {
+      flags: vma.flags, pgoff: vma.pgoff, file: vma.file, shmem: vma.shmem, anonVma: 0,
+    });
+    if (merged) {
+      putVma(k, vma);
+      return merged;
+    }
+  } else if ((flags & VM_SHARED) !== 0) {
+    const result = shmemZeroSetup(k, vma);
+    if (result < 0) return result;
+  }
+  linkVma(space, vma);
+  return vma;
+}

@@ -1,0 +1,163 @@
+/** Page frames: 4 KiB of memory with a reference count, allocated when touched and freed with the last reference. */
+import { assert } from "../lib/assert.ts";
+import { PAGE_SIZE } from "../abi/limits.ts";
+import type { Kernel } from "../kernel.ts";
+import { charge, costs } from "../sched/cost.ts";
+import type { MmState } from "./state.ts";
+
+/** What a frame is for, as /proc/meminfo tells them apart. */
+export type FrameUse = "anon" | "file" | "shmem" | "table" | "slab" | "kernel";
+
+export interface PageFrame {
+  /** Page-table entries, page cache, kernel objects: whoever holds it. */
+  refs: number;
+  /** Page-table entries that map it. */
+  mapped: number;
+  use: FrameUse;
+  /** Null as long as all bytes are zero. */
+  bytes: Uint8Array | null;
+  /** Of a page table: 512 entries, each a low and a high word. Null for all others. */
+  table: Uint32Array | null;
+}
+
+/** The frame that read faults of fresh anonymous memory map; it lies in the kernel's image and is never counted or written. */
+export const ZERO_PFN = 0x35f;
+
+const zeroPage = new Uint8Array(PAGE_SIZE);
+
+export function frameOf(mm: MmState, pfn: number): PageFrame {
+  const frame = mm.frames[pfn - mm.reservedPages];
+  assert(frame !== null && frame !== undefined, `no page frame ${pfn}`);
+  return frame;
+}
+
+/** Whether `pfn` is memory that an allocation gave out and nobody freed. */
+export function frameExists(mm: MmState, pfn: number): boolean {
+  const frame = mm.frames[pfn - mm.reservedPages];
+  return frame !== null && frame !== undefined;
+}
+
+/** Frames that an allocation may still take. */
+export function freePages(mm: MmState): number {
+  return mm.freeFrames.length + (mm.ramPages - mm.reservedPages - mm.frames.length);
+}
+
+/** Frames that the machine has for use: RAM without the kernel's own. */
+export function totalPages(mm: MmState): number {
+  return mm.ramPages - mm.reservedPages;
+}
+
+/**
+ * A frame with one reference, all zero; 0 when memory is out.
+ * `use` says what for: the page cache passes "file" or "shmem".
+ */
+export function allocFrame(k: Kernel, { use = "kernel" }: { zero?: boolean; use?: FrameUse } = {}): number {
+  const { mm } = k.state;
+  if (freePages(mm) === 0 && !reclaimOrFail(k)) return 0;
+  charge(k, costs(k).pageZeroNs);
+  return takeFrame(mm, mm.freeFrames.length > 0 ? mm.freeFrames.pop()! : mm.reservedPages + mm.frames.length, use);
+}
+
+/**
+ * `count` frames in a row with one reference each; the first pfn, or 0 when no such run is free.
+ * Never-used memory first: it is always in one piece.
+ */
+export function allocFrames(k: Kernel, count: number, use: FrameUse = "kernel"): number {
+  const { mm } = k.state;
+  if (count === 1) return allocFrame(k, { use });
+  if (freePages(mm) < count && !reclaimOrFail(k)) return 0;
+  charge(k, costs(k).pageZeroNs * count);
+  let first = mm.reservedPages + mm.frames.length;
+  if (first + count > mm.ramPages) {
+    first = freeRun(mm, count);
+    if (first === 0) return 0;
+    const taken = new Set<number>();
+    for (let i = 0; i < count; i++) taken.add(first + i);
+    mm.freeFrames = mm.freeFrames.filter((pfn) => !taken.has(pfn));
+  }
+  for (let i = 0; i < count; i++) takeFrame(mm, first + i, use);
+  return first;
+}
+
+/** The first of `count` free frames in a row, among used and never-used ones; 0 when there is none. */
+function freeRun(mm: MmState, count: number): number {
+  let run = 0;
+  for (let pfn = mm.reservedPages; pfn < mm.ramPages; pfn++) {
+    run = frameExists(mm, pfn) ? 0 : run + 1;
+    if (run === count) return pfn - count + 1;
+  }
+  return 0;
+}
+
+function takeFrame(mm: MmState, pfn: number, use: FrameUse): number {
+  const at = pfn - mm.reservedPages;
+  assert(!frameExists(mm, pfn), `page frame ${pfn} is in use`);
+  // A run that begins among freed frames may end in never-used ones: those between are free from now on.
+  while (mm.frames.length < at) {
+    mm.freeFrames.push(mm.reservedPages + mm.frames.length);
+    mm.frames.push(null);
+  }
+  mm.frames[at] = { refs: 1, mapped: 0, use, bytes: null, table: null };
+  mm.used[use]++;
+  mm.events.pgalloc++;
+  return pfn;
+}
+
+/** One more reference. */
+export function getFrame(k: Kernel, pfn: number): void {
+  if (pfn !== ZERO_PFN) frameOf(k.state.mm, pfn).refs++;
+}
+
+/** One reference less; the last one frees the frame. */
+export function putFrame(k: Kernel, pfn: number): void {
+  if (pfn === ZERO_PFN) return;
+  const { mm } = k.state;
+  const frame = frameOf(mm, pfn);
+  assert(frame.refs > 0, `page frame ${pfn} has no reference left`);
+  if (--frame.refs > 0) return;
+  assert(frame.mapped === 0, `page frame ${pfn} is freed while mapped`);
+  mm.used[frame.use]--;
+  mm.events.pgfree++;
+  mm.frames[pfn - mm.reservedPages] = null;
+  mm.freeFrames.push(pfn);
+}
+
+/** The bytes of a frame, to be written. */
+export function frameBytes(k: Kernel, pfn: number): Uint8Array {
+  const frame = frameOf(k.state.mm, pfn);
+  return (frame.bytes ??= new Uint8Array(PAGE_SIZE));
+}
+
+/** The bytes of a frame, only to be read. */
+export function readFrame(k: Kernel, pfn: number): Uint8Array {
+  return pfn === ZERO_PFN ? zeroPage : (frameOf(k.state.mm, pfn).bytes ?? zeroPage);
+}
+
+/** The bytes at a physical page that a device mapping may name: memory that nobody owns reads as zeros. Only to be read. */
+export function readPhysical(mm: MmState, pfn: number): Uint8Array {
+  return mm.frames[pfn - mm.reservedPages]?.bytes ?? zeroPage;
+}
+
+/** The same, to be written: what is written to memory that nobody owns is forgotten. */
+export function physicalBytes(mm: MmState, pfn: number): Uint8Array {
+  const frame = mm.frames[pfn - mm.reservedPages] ?? null;
+  return frame === null ? new Uint8Array(PAGE_SIZE) : (frame.bytes ??= new Uint8Array(PAGE_SIZE));
+}
+
+/** A frame's content becomes that of another; a page that is all zero stays unallocated. */
+export function copyFrame(k: Kernel, to: number, from: number): void {
+  const source = pfnBytes(k, from);
+  if (source !== null) frameBytes(k, to).set(source);
+}
+
+function pfnBytes(k: Kernel, pfn: number): Uint8Array | null {
+  return pfn === ZERO_PFN ? null : frameOf(k.state.mm, pfn).bytes;
+}
+
+/**
+ * Memory is out: gets at least one page back, or says that nothing can be had.
+ * Differs from Linux: nothing is reclaimed or swapped yet, so a full machine is out of memory at once.
+ */
+export function reclaimOrFail(_k: Kernel): boolean {
+  return false;
+}

@@ -1,0 +1,74 @@
+/** What memory management keeps: page frames, address spaces, shared memory objects, kernel objects and counters. */
+import type { Machine } from "../machine.ts";
+import type { KernelObject, SlabClass } from "./kmalloc.ts";
+import type { PageFrame, FrameUse } from "./page_alloc.ts";
+import type { ShmemObject } from "./shmem.ts";
+import type { AddressSpace } from "./space.ts";
+import type { VmallocArea } from "./vmalloc.ts";
+
+/** Counters of /proc/vmstat that only grow. */
+export interface VmEvents {
+  pgalloc: number;
+  pgfree: number;
+  pgfault: number;
+  pgmajfault: number;
+  pgreuse: number;
+  pgactivate: number;
+  oomKill: number;
+}
+
+export interface MmState {
+  /** Pages of the machine, and how many of them the kernel's own image and page structures take. */
+  ramPages: number;
+  reservedPages: number;
+  /** Frame `i` is pfn `reservedPages + i`; null when free. Grows with the highest frame ever used. */
+  frames: (PageFrame | null)[];
+  /** Pfns that were used and given back, the last one first. */
+  freeFrames: number[];
+  /** Frames in use, by what for. */
+  used: { [use in FrameUse]: number };
+  spaces: Map<number, AddressSpace>;
+  nextSpace: number;
+  shmem: Map<number, ShmemObject>;
+  nextShmem: number;
+  objects: Map<number, KernelObject>;
+  nextObject: number;
+  slabs: Map<number, SlabClass>;
+  vmalloc: Map<number, VmallocArea>;
+  nextVmalloc: number;
+  /** Ids of anon_vma families: which VMAs may share anonymous pages, and so may merge. */
+  nextAnonVma: number;
+  /** VMAs that map an inode, by inode: truncation looks only where this is not empty. */
+  mappedInodes: Map<number, number>;
+  /** Pages that processes were promised (Committed_AS). */
+  committedPages: number;
+  /** /proc/sys/vm/overcommit_memory: 0 heuristic, 1 always, 2 never. */
+  overcommitMemory: number;
+  overcommitRatio: number;
+  /** Lines that the kernel prints once a boot. */
+  warned: { [line: string]: boolean };
+  events: VmEvents;
+}
+
+/** The kernel's text, data and tables, and 64 bytes of `struct page` for each page. */
+export function reservedPagesOf(machine: Machine): number {
+  return 1024 + machine.ramMiB * 4;
+}
+
+export function mmInit(machine: Machine): MmState {
+  return {
+    ramPages: machine.ramMiB * 256,
+    reservedPages: reservedPagesOf(machine),
+    frames: [], freeFrames: [],
+    used: { anon: 0, file: 0, shmem: 0, table: 0, slab: 0, kernel: 0 },
+    spaces: new Map(), nextSpace: 1,
+    shmem: new Map(), nextShmem: 1,
+    objects: new Map(), nextObject: 1, slabs: new Map(),
+    vmalloc: new Map(), nextVmalloc: 1,
+    nextAnonVma: 1,
+    mappedInodes: new Map(),
+    committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,
+    warned: {},
+    events: { pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, oomKill: 0 },
+  };
+}
