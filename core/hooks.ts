@@ -21,8 +21,8 @@ export interface Hooks {
   fileMapName(k: Kernel, fileId: number): { major: number; minor: number; ino: number; path: string };
   /** Frames that the page cache holds a reference to, one item a reference; for the invariants. */
   pageCacheFrames(k: Kernel): Iterable<number>;
-  /** Takes a file's pages from `fromPgoff` on out of every mapping (truncate). */
-  unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number): void;
+  /** Takes a file's pages from `fromPgoff` on out of every mapping (truncate); with `endPgoff`, those before it, and private copies stay (a hole is punched). */
+  unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number, endPgoff?: number): void;
 
   tryModuleGet(k: Kernel, name: string): boolean;
   modulePut(k: Kernel, name: string): void;

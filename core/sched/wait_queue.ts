@@ -1,6 +1,7 @@
 /** Wait queues: who sleeps on what, and waking them (wait.h). A queue is an id; its record exists only while somebody sleeps. */
 import { ERESTARTSYS } from "../abi/errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { assert, must } from "../lib/assert.ts";
 import { taskOf, type SleepMode, type Task } from "./task.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { charge, costs } from "./cost.ts";
@@ -10,8 +11,38 @@ import { now } from "../time/clock.ts";
 export type WaitQueue = number;
 
 export interface Waiter {
+  /** The sleeper; 0 for a callback. */
   tid: number;
   exclusive: boolean;
+  /** Name of what a wake-up calls instead (epoll), "" for a sleeper; and its argument. */
+  callback: string;
+  arg: number;
+}
+
+/** Runs in whatever context wakes the queue; `key`: see wake. Answers whether it counts as woken. */
+export type WakeCallback = (k: Kernel, arg: number, key: number) => boolean;
+
+const wakeCallbacks = new Map<string, WakeCallback>();
+
+/** Registers what a wake-up may call; it never sleeps. */
+export function wakeCallback(name: string, callback: WakeCallback): void {
+  assert(!wakeCallbacks.has(name), `two wake callbacks named ${name}`);
+  wakeCallbacks.set(name, callback);
+}
+
+/** Puts a callback on a queue, ahead of exclusive sleepers that come later; it stays until it is taken off (add_wait_queue). */
+export function addWaitCallback(k: Kernel, queue: WaitQueue, callback: string, arg: number, exclusive = false): void {
+  addWaiter(k, queue, { tid: 0, exclusive, callback, arg });
+}
+
+export function removeWaitCallback(k: Kernel, queue: WaitQueue, callback: string, arg: number): void {
+  keepWaiters(k, queue, (waiter) => waiter.tid !== 0 || waiter.callback !== callback || waiter.arg !== arg);
+}
+
+function addWaiter(k: Kernel, queue: WaitQueue, waiter: Waiter): void {
+  const waiters = k.state.sched.waitQueues.get(queue);
+  if (waiters === undefined) k.state.sched.waitQueues.set(queue, [waiter]);
+  else waiters.push(waiter);
 }
 
 export interface SleepOptions {
@@ -63,10 +94,7 @@ export function sleepForbidden(task: Task, action: SleepAction): boolean {
 /** Puts the task to sleep; the caller has asked `sleepForbidden`. */
 export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
   for (const queue of action.queues) {
-    const waiter = { tid: task.tid, exclusive: action.exclusive ?? false };
-    const waiters = k.state.sched.waitQueues.get(queue);
-    if (waiters === undefined) k.state.sched.waitQueues.set(queue, [waiter]);
-    else waiters.push(waiter);
+    addWaiter(k, queue, { tid: task.tid, exclusive: action.exclusive ?? false, callback: "", arg: 0 });
   }
   const untilNs = action.untilNs ?? -1;
   const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: "sleep.timeout", arg: task.tid });
@@ -91,15 +119,18 @@ export function wakeTask(k: Kernel, task: Task): void {
 
 /**
  * Wakes all ordinary sleepers of a queue and up to `nr` exclusive ones (1 when absent, Infinity for all).
+ * `key`: the POLL bits that became true, so that epoll wakes only for what it waits for; 0 for "anything".
  * Answers how many woke.
  */
-export function wake(k: Kernel, queue: WaitQueue, { nr = 1 }: { nr?: number } = {}): number {
+export function wake(k: Kernel, queue: WaitQueue, { nr = 1, key = 0 }: { nr?: number; key?: number } = {}): number {
   const waiters = k.state.sched.waitQueues.get(queue);
   if (waiters === undefined) return 0;
   let woken = 0;
-  for (const { tid, exclusive } of [...waiters]) {
-    if (exclusive && nr-- <= 0) continue;
-    wakeTask(k, taskOf(k, tid));
+  for (const { tid, exclusive, callback, arg } of [...waiters]) {
+    if (exclusive && nr <= 0) continue;
+    if (tid !== 0) wakeTask(k, taskOf(k, tid));
+    else if (!must(wakeCallbacks, callback)(k, arg, key)) continue;
+    if (exclusive) nr--;
     woken++;
   }
   return woken;
@@ -126,9 +157,13 @@ export function fatalSignalPending(task: Task): boolean {
 }
 
 function leave(k: Kernel, queue: WaitQueue, tid: number): void {
+  keepWaiters(k, queue, (waiter) => waiter.tid !== tid);
+}
+
+function keepWaiters(k: Kernel, queue: WaitQueue, keep: (waiter: Waiter) => boolean): void {
   const waiters = k.state.sched.waitQueues.get(queue);
   if (waiters === undefined) return;
-  const rest = waiters.filter((waiter) => waiter.tid !== tid);
+  const rest = waiters.filter(keep);
   if (rest.length === 0) k.state.sched.waitQueues.delete(queue);
   else k.state.sched.waitQueues.set(queue, rest);
 }
