@@ -100,9 +100,9 @@ export class Database {
     this.#link = undefined;
     try {
       await link?.prisma.$disconnect();
-      await link?.connection.dispose(); // closing twice does nothing; Prisma does not close what it never used
     } catch {
-      // A connection that fails even to close holds nothing that was answered.
+      // The connection is closed below all the same: left open, it would keep the file locked.
     }
+    await link?.connection.dispose(); // closing twice does nothing
   }
 }
