@@ -1,0 +1,105 @@
+/** A queue of bytes in chunks: appending and dropping cost what they move, however long the queue is. */
+
+/** Small pieces share a chunk of this size; a larger piece gets one of its own. */
+const CHUNK = 4096;
+
+export interface ByteQueue {
+  chunks: Uint8Array[];
+  /** Where the first byte lies in the first chunk, and where the last chunk's bytes end. */
+  start: number;
+  end: number;
+  /** Bytes in the queue. */
+  length: number;
+}
+
+export function byteQueue(): ByteQueue {
+  return { chunks: [], start: 0, end: 0, length: 0 };
+}
+
+/** Copies `bytes` to the end of the queue. */
+export function append(queue: ByteQueue, bytes: Uint8Array): void {
+  if (bytes.length === 0) return;
+  queue.length += bytes.length;
+  const { chunks } = queue;
+  let taken = 0;
+  if (chunks.length > 0) {
+    const last = chunks[chunks.length - 1];
+    const room = last.length - queue.end;
+    if (room > 0) {
+      taken = Math.min(room, bytes.length);
+      last.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), queue.end);
+      queue.end += taken;
+      if (taken === bytes.length) return;
+    }
+  }
+  const chunk = new Uint8Array(Math.max(CHUNK, bytes.length - taken));
+  chunk.set(taken === 0 ? bytes : bytes.subarray(taken));
+  chunks.push(chunk);
+  queue.end = bytes.length - taken;
+}
+
+/** The queue's first bytes that lie together, a view that lasts until the queue changes; at most `max`. */
+export function front(queue: ByteQueue, max: number): Uint8Array {
+  const { chunks, start } = queue;
+  if (chunks.length === 0) return EMPTY;
+  const end = chunks.length === 1 ? queue.end : chunks[0].length;
+  return chunks[0].subarray(start, Math.min(end, start + max));
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Takes `count` bytes off the front; there are as many. */
+export function drop(queue: ByteQueue, count: number): void {
+  queue.length -= count;
+  let left = count;
+  while (left > 0) {
+    const end = queue.chunks.length === 1 ? queue.end : queue.chunks[0].length;
+    if (left < end - queue.start) {
+      queue.start += left;
+      return;
+    }
+    left -= end - queue.start;
+    queue.start = 0;
+    if (queue.chunks.length > 1) queue.chunks.shift();
+    else {
+      // An ordinary chunk is kept for the next bytes: a ping-pong allocates nothing.
+      if (queue.chunks[0].length > CHUNK) queue.chunks.pop();
+      queue.end = 0;
+    }
+  }
+}
+
+/** A copy of up to `count` bytes from `skip` bytes behind the front on. */
+export function copyOut(queue: ByteQueue, count: number, skip = 0): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, Math.min(count, queue.length - skip)));
+  let at = -skip;
+  queue.chunks.forEach((chunk, index) => {
+    const piece = chunk.subarray(index === 0 ? queue.start : 0, index === queue.chunks.length - 1 ? queue.end : chunk.length);
+    const from = Math.max(0, -at);
+    const to = Math.min(piece.length, bytes.length - at);
+    if (from < to) bytes.set(piece.subarray(from, to), at + from);
+    at += piece.length;
+  });
+  return bytes;
+}
+
+/** Moves up to `count` bytes from the front of one queue to the end of another; answers how many. */
+export function move(from: ByteQueue, into: ByteQueue, count: number): number {
+  let left = Math.min(count, from.length);
+  const moved = left;
+  while (left > 0) {
+    const piece = front(from, left);
+    append(into, piece);
+    left -= piece.length;
+    drop(from, piece.length);
+  }
+  return moved;
+}
+
+/** Forgets all bytes. */
+export function clear(queue: ByteQueue): void {
+  queue.chunks = [];
+  queue.start = 0;
+  queue.end = 0;
+  queue.length = 0;
+}

@@ -1,0 +1,58 @@
+/** What the network keeps: sockets by id, who holds which port and name, and connections that wait out their time. */
+import type { Socket } from "./socket.ts";
+
+/** A connection in TIME_WAIT: its port stays taken for a minute, its socket is gone. */
+export interface TimeWait {
+  id: number;
+  localAddr: number;
+  localPort: number;
+  peerAddr: number;
+  peerPort: number;
+  reuseAddr: boolean;
+  reusePort: boolean;
+  timer: number;
+  expiresNs: number;
+}
+
+/** Who uses a TCP port. */
+export interface PortUsers {
+  sockets: number[];
+  timeWaits: number[];
+}
+
+export interface NetState {
+  sockets: Map<number, Socket>;
+  timeWaits: Map<number, TimeWait>;
+  tcpPorts: Map<number, PortUsers>;
+  udpPorts: Map<number, number[]>;
+  /** Unix sockets by bound name: `<type>\0<name>` for the abstract name space, the inode's id for files. */
+  unixAbstract: Map<string, number>;
+  unixInodes: Map<number, number>;
+  /** Bytes that all queues hold together. */
+  memory: number;
+  /** Descriptors under way in messages, by the uid that sent them. */
+  inFlight: Map<number, number>;
+  /** Bytes that a kernel receive has brought, by tid, until the caller's next step takes them. */
+  received: Map<number, Uint8Array>;
+  nextSocket: number;
+  nextTimeWait: number;
+  /** Where the search for a free ephemeral port goes on: for bind and listen odd ports, for connect even ones. */
+  nextBindPort: number;
+  nextConnectPort: number;
+  nextUdpPort: number;
+  /** Next automatic abstract name (five hexadecimal digits). */
+  nextUnixName: number;
+}
+
+/** /proc/sys/net/ipv4/ip_local_port_range */
+export const LOCAL_PORT_FIRST = 32768;
+export const LOCAL_PORT_LAST = 60999;
+
+export function netInit(): NetState {
+  return {
+    sockets: new Map(), timeWaits: new Map(), tcpPorts: new Map(), udpPorts: new Map(),
+    unixAbstract: new Map(), unixInodes: new Map(), memory: 0, inFlight: new Map(), received: new Map(),
+    nextSocket: 1, nextTimeWait: 1, nextBindPort: LOCAL_PORT_FIRST + 1, nextConnectPort: LOCAL_PORT_FIRST,
+    nextUdpPort: LOCAL_PORT_FIRST, nextUnixName: 1,
+  };
+}

@@ -1,0 +1,222 @@
+/** TCP connections over the loopback: bind, listen, the three-way handshake, accept (af_inet.c, tcp_ipv4.c). */
+import {
+  EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, ETIMEDOUT,
+} from "../abi/errno.ts";
+import { SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
+import { AF_INET, AF_UNSPEC, INADDR_LOOPBACK } from "../abi/socket.ts";
+import type { Kernel } from "../kernel.ts";
+import { must } from "../lib/assert.ts";
+import { charge, costs } from "../sched/cost.ts";
+import type { Task } from "../sched/task.ts";
+import { wake } from "../sched/wait_queue.ts";
+import { timerCallback } from "../time/timer.ts";
+import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, type Endpoint } from "./inet_addr.ts";
+import { protocol } from "./proto.ts";
+import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socket } from "./socket.ts";
+import { closeSending, disconnect, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
+import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
+import { findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
+import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
+
+/** tcp_syn_retries: a SYN that is not answered is repeated after 1, 2, 4 … s; the attempt ends 127 s after it began. */
+const SYN_RETRIES = 6;
+const SYN_TIMEOUT_NS = 1_000_000_000;
+/** SO_SNDBUF of an established connection over the loopback: room for two windows of ten segments. */
+const SNDBUF_ESTABLISHED = 2_626_560;
+
+function tcpBind(k: Kernel, task: Task, socket: Socket, addr: Uint8Array): number {
+  const to = bindEndpoint(task, addr);
+  if (typeof to === "number") return to;
+  const inet = inetOf(socket);
+  if (socket.sk !== TCP_CLOSE || inet.portHeld) return -EINVAL;
+  inet.localAddr = to.addr;
+  const err = getPort(k, socket, to.port);
+  if (err !== 0) {
+    inet.localAddr = 0;
+    return err;
+  }
+  inet.addrLocked = to.addr !== 0;
+  inet.portLocked = to.port !== 0;
+  inet.peerPort = 0;
+  return 0;
+}
+
+function tcpListen(k: Kernel, _task: Task, socket: Socket, backlog: number): number {
+  if (socket.state !== "unconnected" || (socket.sk !== TCP_CLOSE && socket.sk !== TCP_LISTEN)) return -EINVAL;
+  tcpOf(socket).backlog = backlog;
+  if (socket.sk === TCP_LISTEN) return 0;
+  const inet = inetOf(socket);
+  // As Linux: the port is asked for again, so that of two that share it by SO_REUSEADDR only one may listen.
+  const err = getPort(k, socket, inet.portHeld ? inet.localPort : 0);
+  if (err !== 0) return err;
+  socket.sk = TCP_LISTEN;
+  return 0;
+}
+
+/** connect(2) as inet_stream_connect has it; -EINPROGRESS while the handshake is under way. */
+function tcpConnect(k: Kernel, _task: Task, socket: Socket, addr: Uint8Array, nonblock: boolean): number {
+  if (addr.length < 2) return -EINVAL;
+  if (familyOf(addr) === AF_UNSPEC) {
+    disconnect(k, socket);
+    socket.state = "unconnected";
+    return 0;
+  }
+  if (socket.state === "disconnecting") return -EINVAL;
+  if (socket.state === "connected") return -EISCONN;
+  if (socket.state === "connecting") {
+    if (shaking(socket)) return nonblock ? -EALREADY : -EINPROGRESS;
+    return finishConnect(k, socket);
+  }
+  if (socket.sk !== TCP_CLOSE) return -EISCONN;
+  const err = sendSyn(k, socket, addr);
+  if (err !== 0) return err;
+  socket.state = "connecting";
+  synArrives(k, socket);
+  // As Linux: over the loopback too, a caller that will not wait is told so before the answer is looked at.
+  return nonblock || shaking(socket) ? -EINPROGRESS : finishConnect(k, socket);
+}
+
+/** The handshake is under way. */
+function shaking({ sk }: Socket): boolean {
+  return sk === TCP_SYN_SENT || sk === TCP_SYN_RECV;
+}
+
+/** The handshake is over, one way or the other. */
+function finishConnect(k: Kernel, socket: Socket): number {
+  if (socket.sk === TCP_CLOSE) {
+    const err = takeError(socket) || -ECONNABORTED;
+    socket.state = "unconnected";
+    disconnect(k, socket);
+    return err;
+  }
+  socket.state = "connected";
+  return 0;
+}
+
+/** Chooses the addresses and enters SYN_SENT (tcp_v4_connect). */
+function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
+  if (addr.length < SOCKADDR_IN_SIZE) return -EINVAL;
+  if (familyOf(addr) !== AF_INET) return -EAFNOSUPPORT;
+  const given = endpoint(addr);
+  // The loopback network's broadcast address has no listener that could be reached by TCP.
+  const to = given.addr === 0x7fffffff ? { ...given, addr: 0xffffffff } : given;
+  const peer = routeTo(to);
+  if (typeof peer === "number") return peer;
+  const inet = inetOf(socket);
+  if (!inet.portHeld) {
+    const err = getConnectPort(k, socket);
+    if (err !== 0) return err;
+  } else if (inUse(k, socket, peer)) return -EADDRNOTAVAIL;
+  if (inet.localAddr === 0) inet.localAddr = INADDR_LOOPBACK;
+  inet.peerAddr = peer.addr;
+  inet.peerPort = peer.port;
+  socket.sk = TCP_SYN_SENT;
+  tcpOf(socket).retries = 0;
+  return 0;
+}
+
+/** Whether another connection, one in TIME_WAIT too, has these four numbers. */
+function inUse(k: Kernel, socket: Socket, peer: Endpoint): boolean {
+  const { localPort, localAddr } = inetOf(socket);
+  const users = k.state.net.tcpPorts.get(localPort);
+  const own = localAddr === 0 ? INADDR_LOOPBACK : localAddr;
+  const same = (other: { localAddr: number; peerAddr: number; peerPort: number }): boolean =>
+    other.localAddr === own && other.peerAddr === peer.addr && other.peerPort === peer.port;
+  return users !== undefined && (users.timeWaits.some((id) => same(must(k.state.net.timeWaits, id)))
+    || users.sockets.some((id) => id !== socket.id && same(inetOf(must(k.state.net.sockets, id))) && must(k.state.net.sockets, id).sk !== TCP_CLOSE));
+}
+
+/** The SYN reaches this machine: a connection, a RST, or silence when the accept queue is full. */
+function synArrives(k: Kernel, socket: Socket): void {
+  const inet = inetOf(socket);
+  // SYN, SYN and ACK, ACK.
+  charge(k, 3 * costs(k).tcpSegmentNs);
+  const listener = findListener(k, inet.peerAddr, inet.peerPort, inet.localPort);
+  if (listener === null) {
+    // A socket that connects to its own address meets its own SYN (simultaneous open).
+    if (inet.localAddr === inet.peerAddr && inet.localPort === inet.peerPort) return establish(socket, socket.id);
+    return resetArrived(k, socket);
+  }
+  const queue = tcpOf(listener);
+  if (queue.acceptQueue.length > queue.backlog) {
+    return startTimer(k, socket, "tcp.syn", SYN_TIMEOUT_NS * (1 << tcpOf(socket).retries));
+  }
+  const child = newChild(k, listener, socket);
+  queue.acceptQueue.push(child.id);
+  establish(socket, child.id);
+  dataReady(k, listener);
+  stateChange(k, socket);
+}
+
+timerCallback("tcp.syn", (k, id) => {
+  const socket = must(k.state.net.sockets, id);
+  const tcp = tcpOf(socket);
+  tcp.timer = 0;
+  if (++tcp.retries <= SYN_RETRIES) return synArrives(k, socket);
+  socket.err = ETIMEDOUT;
+  tcpDone(k, socket);
+});
+
+function establish(socket: Socket, peer: number): void {
+  socket.sk = TCP_ESTABLISHED;
+  tcpOf(socket).peer = peer;
+  if (!socket.options.stored.has("sndbuf")) socket.options.sndbuf = SNDBUF_ESTABLISHED;
+}
+
+/** The server's end of a new connection: the listener's options, its port, in nobody's hands yet. */
+function newChild(k: Kernel, listener: Socket, client: Socket): Socket {
+  const { family, type, protocol: number, proto, uid } = listener;
+  const child = newSocket(k, { family, type, protocol: number, proto, uid });
+  child.options = { ...listener.options, stored: new Map(listener.options.stored) };
+  const { localAddr, localPort, peerAddr } = inetOf(client);
+  const inet = inetOf(child);
+  inet.localAddr = peerAddr;
+  inet.peerAddr = localAddr;
+  inet.peerPort = localPort;
+  const { addrLocked, portLocked } = inetOf(listener);
+  inet.addrLocked = addrLocked;
+  inet.portLocked = portLocked;
+  holdPort(k, child, inetOf(listener).localPort);
+  tcpOf(child).parent = listener.id;
+  establish(child, client.id);
+  return child;
+}
+
+function tcpAccept(k: Kernel, _task: Task, socket: Socket): number {
+  if (socket.sk !== TCP_LISTEN) return -EINVAL;
+  const id = tcpOf(socket).acceptQueue.shift();
+  if (id === undefined) return -EAGAIN;
+  const child = must(k.state.net.sockets, id);
+  tcpOf(child).parent = 0;
+  child.state = "connected";
+  return id;
+}
+
+/** inet_shutdown: without a connection ENOTCONN, yet the halves are shut; of a listener, reading ends it. */
+function tcpShutdown(k: Kernel, socket: Socket, how: number): number {
+  if (socket.state === "connecting") {
+    socket.state = shaking(socket) || socket.sk === TCP_CLOSE ? "disconnecting" : "connected";
+  }
+  let err = 0;
+  if (socket.sk === TCP_LISTEN || socket.sk === TCP_SYN_SENT) {
+    if (socket.sk === TCP_SYN_SENT || (how & RCV_SHUTDOWN) !== 0) {
+      disconnect(k, socket);
+      socket.state = "unconnected";
+    }
+  } else {
+    if (socket.sk === TCP_CLOSE) err = -ENOTCONN;
+    socket.shutdown |= how;
+    if ((how & SEND_SHUTDOWN) !== 0) closeSending(k, socket);
+  }
+  wake(k, socket.readWait, { nr: Infinity });
+  wake(k, socket.writeWait, { nr: Infinity });
+  return err;
+}
+
+protocol("tcp", {
+  bind: tcpBind, connect: tcpConnect, listen: tcpListen, accept: tcpAccept,
+  getname: (_k, socket, peer) => inetGetname(socket, peer),
+  sendmsg: tcpSendmsg, recvmsg: tcpRecvmsg, shutdown: tcpShutdown, poll: tcpPoll, ioctl: tcpIoctl,
+  release: (k, _task, socket) => tcpRelease(k, socket),
+});
+

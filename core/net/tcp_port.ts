@@ -1,0 +1,123 @@
+/** TCP ports: who may share one, and which is free (inet_connection_sock.c, inet_hashtables.c). */
+import { EADDRINUSE, EADDRNOTAVAIL } from "../abi/errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { must } from "../lib/assert.ts";
+import { addressesMeet } from "./inet_addr.ts";
+import { inetOf, socketOf, type Socket } from "./socket.ts";
+import { LOCAL_PORT_FIRST, LOCAL_PORT_LAST, type PortUsers } from "./state.ts";
+import { TCP_LISTEN } from "./tcp_states.ts";
+
+/** The socket holds `port` from now on. */
+export function holdPort(k: Kernel, socket: Socket, port: number): void {
+  const inet = inetOf(socket);
+  if (inet.portHeld) return;
+  inet.localPort = port;
+  inet.portHeld = true;
+  portUsers(k, port).sockets.push(socket.id);
+}
+
+/** The socket gives its port back; getsockname goes on telling it. */
+export function leavePort(k: Kernel, socket: Socket): void {
+  const inet = inetOf(socket);
+  if (!inet.portHeld) return;
+  inet.portHeld = false;
+  takeOff(k, inet.localPort, "sockets", socket.id);
+}
+
+export function portUsers(k: Kernel, port: number): PortUsers {
+  let users = k.state.net.tcpPorts.get(port);
+  if (users === undefined) {
+    users = { sockets: [], timeWaits: [] };
+    k.state.net.tcpPorts.set(port, users);
+  }
+  return users;
+}
+
+/** Takes a socket, or a connection in TIME_WAIT, off its port's list. */
+export function takeOff(k: Kernel, port: number, of: "sockets" | "timeWaits", id: number): void {
+  const users = must(k.state.net.tcpPorts, port);
+  const at = users[of].indexOf(id);
+  if (at >= 0) users[of].splice(at, 1);
+  if (users.sockets.length === 0 && users.timeWaits.length === 0) k.state.net.tcpPorts.delete(port);
+}
+
+/** Whether `socket` may not have `port` beside those who hold it (inet_csk_bind_conflict of an explicit port). */
+function conflicts(k: Kernel, socket: Socket, users: PortUsers): boolean {
+  const { options } = socket;
+  const { localAddr } = inetOf(socket);
+  for (const id of users.sockets) {
+    if (id === socket.id) continue;
+    const other = socketOf(k, id);
+    if (!addressesMeet(localAddr, inetOf(other).localAddr)) continue;
+    if (options.reuseAddr && other.options.reuseAddr && other.sk !== TCP_LISTEN) continue;
+    if (options.reusePort && other.options.reusePort && other.uid === socket.uid) continue;
+    return true;
+  }
+  return users.timeWaits.some((id) => {
+    const other = must(k.state.net.timeWaits, id);
+    if (!addressesMeet(localAddr, other.localAddr)) return false;
+    return !(options.reuseAddr && other.reuseAddr) && !(options.reusePort && other.reusePort);
+  });
+}
+
+/** Gives the socket `port`, or a free one for 0. 0 or -EADDRINUSE. */
+export function getPort(k: Kernel, socket: Socket, port: number): number {
+  const { net } = k.state;
+  let chosen = port;
+  if (port === 0) {
+    chosen = freePort(k, net.nextBindPort, net.nextConnectPort);
+    if (chosen === 0) return -EADDRINUSE;
+    if (chosen % 2 === 1) net.nextBindPort = after(chosen);
+  } else {
+    const users = net.tcpPorts.get(port);
+    if (users !== undefined && conflicts(k, socket, users)) return -EADDRINUSE;
+  }
+  holdPort(k, socket, chosen);
+  return 0;
+}
+
+/** Gives a connecting socket a port of its own; 0 or -EADDRNOTAVAIL. */
+export function getConnectPort(k: Kernel, socket: Socket): number {
+  const { net } = k.state;
+  const chosen = freePort(k, net.nextConnectPort, net.nextBindPort);
+  if (chosen === 0) return -EADDRNOTAVAIL;
+  if (chosen % 2 === 0) net.nextConnectPort = after(chosen);
+  holdPort(k, socket, chosen);
+  return 0;
+}
+
+/**
+ * The next port of the range that nobody uses: of `first`'s parity, then of `second`'s; 0 when all are taken.
+ * Differs from Linux: ports go up by two instead of at random, so that runs repeat.
+ */
+function freePort(k: Kernel, first: number, second: number): number {
+  for (const start of [first, second]) {
+    let port = start;
+    do {
+      if (!k.state.net.tcpPorts.has(port)) return port;
+      port = after(port);
+    } while (port !== start);
+  }
+  return 0;
+}
+
+function after(port: number): number {
+  return port + 2 > LOCAL_PORT_LAST ? LOCAL_PORT_FIRST + (port % 2) : port + 2;
+}
+
+/** The listener for a connection to `addr`:`port`: a bound address goes before 0.0.0.0, sharers of a port by the caller's port. */
+export function findListener(k: Kernel, addr: number, port: number, peerPort: number): Socket | null {
+  const users = k.state.net.tcpPorts.get(port);
+  if (users === undefined) return null;
+  const exact: Socket[] = [];
+  const any: Socket[] = [];
+  for (const id of users.sockets) {
+    const socket = socketOf(k, id);
+    if (socket.sk !== TCP_LISTEN) continue;
+    const { localAddr } = inetOf(socket);
+    if (localAddr === addr) exact.push(socket);
+    else if (localAddr === 0) any.push(socket);
+  }
+  const found = exact.length > 0 ? exact : any;
+  return found.length === 0 ? null : found[(peerPort >> 1) % found.length];
+}

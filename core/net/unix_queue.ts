@@ -1,0 +1,68 @@
+/** A unix socket's queue of messages, what they count against their senders, and the room that opens as they go. */
+import type { Kernel } from "../kernel.ts";
+import { wake } from "../sched/wait_queue.ts";
+import { detachFiles, putFiles } from "./scm.ts";
+import { dataReady, underPressure, unixOf, type Socket, type Unix, type UnixMessage } from "./socket.ts";
+import { TCP_LISTEN } from "./tcp_states.ts";
+
+export function queueLength(unix: Unix): number {
+  return unix.queue.length - unix.head;
+}
+
+export function firstMessage(unix: Unix): UnixMessage | undefined {
+  return unix.queue[unix.head];
+}
+
+/** More messages wait than the backlog admits (unix_recvq_full). */
+export function queueFull(unix: Unix): boolean {
+  return queueLength(unix) > unix.backlog;
+}
+
+/** Puts a message into `to`'s queue, counted against `from`. */
+export function enqueueMessage(k: Kernel, from: Socket, to: Socket, message: UnixMessage): void {
+  unixOf(from).allocated += message.truesize;
+  k.state.net.memory += message.truesize;
+  unixOf(to).queue.push(message);
+  dataReady(k, to);
+}
+
+/** Takes the message at `index` out of the queue; its sender has room again. The caller holds its descriptors. */
+export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index = unix.head): void {
+  if (index === unix.head) {
+    unix.head++;
+    if (unix.head === unix.queue.length) {
+      unix.queue = [];
+      unix.head = 0;
+    } else if (unix.head >= 256) {
+      unix.queue = unix.queue.slice(unix.head);
+      unix.head = 0;
+    }
+  } else unix.queue.splice(index, 1);
+  k.state.net.memory -= message.truesize;
+  const sender = k.state.net.sockets.get(message.sender);
+  if (sender?.unix == null) return;
+  sender.unix.allocated -= message.truesize;
+  if (unixWritable(sender)) wake(k, sender.writeWait, { nr: Infinity });
+}
+
+/** Drops everything; descriptors under way are closed. Answers the connections that waited to be accepted. */
+export function purgeMessages(k: Kernel, unix: Unix): number[] {
+  const connections: number[] = [];
+  for (let message = firstMessage(unix); message !== undefined; message = firstMessage(unix)) {
+    removeMessage(k, unix, message);
+    if (message.connection !== 0) connections.push(message.connection);
+    putFiles(k, detachFiles(k, message));
+  }
+  return connections;
+}
+
+/** At most a quarter of the send buffer is in others' queues (unix_writable). */
+export function unixWritable(socket: Socket): boolean {
+  return socket.sk !== TCP_LISTEN && unixOf(socket).allocated * 4 <= socket.options.sndbuf;
+}
+
+/** Another message may be allocated (sock_alloc_send_pskb). */
+export function mayAllocate(k: Kernel, socket: Socket): boolean {
+  const { allocated } = unixOf(socket);
+  return allocated < socket.options.sndbuf && (allocated === 0 || !underPressure(k));
+}
