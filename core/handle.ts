@@ -1,10 +1,11 @@
 /** The one door: everything that changes a kernel enters here, synchronously, as data. */
 import { ESRCH } from "./abi/errno.ts";
 import type { CallAnswer, Input, Output, Refusal } from "./input.ts";
-import type { Kernel, Turn } from "./kernel.ts";
-import { createDriven, createProgram, PROCESS_LIMIT } from "./process/create.ts";
-import { deleteProcess } from "./process/delete.ts";
-import { checkKill } from "./process/kill.ts";
+import type { Kernel } from "./kernel.ts";
+import { freshTurn } from "./turn.ts";
+import { createDriven, createProgram } from "./process/create.ts";
+import { PROCESS_LIMIT } from "./process/limits.ts";
+import { deleteProcess, mayKill } from "./process/outside.ts";
 import { runUntil } from "./sched/scheduler.ts";
 import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
 import { taskOf, type Task } from "./sched/task.ts";
@@ -19,10 +20,6 @@ import { nextExpiryNs } from "./time/timer.ts";
 
 /** Steps that one call of `handle` takes when the caller names no budget. */
 export const DEFAULT_BUDGET = 200_000;
-
-export function freshTurn(budget: number): Turn {
-  return { ended: [], events: [], budget, current: 0, cpu: 0, logged: false };
-}
 
 /**
  * Does one input, and what follows from it until nothing may run or `budget` steps are taken; then `more` says so and
@@ -192,7 +189,7 @@ function createProcess(k: Kernel, input: Input & { type: "createProcess" }): Out
 function signalProcess(k: Kernel, { pid, signal, uid }: Input & { type: "signal" }): Output {
   const group = k.state.sched.groups.get(pid);
   if (group === undefined) return refuse(k, { refused: "errno", errno: ESRCH, detail: `kill: (${pid}) - No such process` });
-  const error = checkKill(k, uid, group, signal);
+  const error = mayKill(k, uid, group, signal);
   if (error < 0) return refuse(k, { refused: "errno", errno: -error, detail: `kill: (${pid}) - Operation not permitted` });
   if (signal !== 0) sendSignal(k, pid, signal, { pid: 0, uid });
   return settle(k);

@@ -1,5 +1,6 @@
 /** What the scheduler keeps: tasks, groups, wait queues and one clock a CPU. */
 import type { Machine } from "../machine.ts";
+import { FIRST_FREE_QUEUE } from "./boot_queues.ts";
 import type { SignalHandlers, Task, ThreadGroup } from "./task.ts";
 import type { Waiter } from "./wait_queue.ts";
 
@@ -34,7 +35,7 @@ export const PID_MAX = 32768;
 export function schedInit(machine: Machine): SchedState {
   return {
     tasks: new Map(), groups: new Map(), handlers: new Map(), waitQueues: new Map(),
-    nextPid: 1, nextWaitQueue: 1, nextHandlers: 1,
+    nextPid: 1, nextWaitQueue: FIRST_FREE_QUEUE, nextHandlers: 1,
     cpus: Array.from({ length: machine.cpus }, (_, id) => ({
       id, clockNs: 0, queue: [], last: 0, busyNs: 0, contextSwitches: 0,
     })),

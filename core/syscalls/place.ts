@@ -1,11 +1,10 @@
 /** Laying a call's buffers into the scratch area, as a C library lays them on the stack. */
-import { PAGE_SIZE, TASK_SIZE } from "../abi/limits.ts";
+import { PAGE_SIZE } from "../abi/limits.ts";
+import { SCRATCH_BASE } from "../mm/space.ts";
 import type { Scratch, Task } from "../sched/task.ts";
 import type { Block, Placed } from "./args.ts";
 import type { Reference } from "./json.ts";
 
-/** 4 GiB below the end of user addresses: no mapping is ever placed there. */
-export const SCRATCH_BASE = TASK_SIZE - 2 ** 32;
 const ALIGN = 16;
 
 interface Piece {

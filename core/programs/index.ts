@@ -1,0 +1,3 @@
+/** The programs that the service and benchmarks run; importing them registers them. */
+import "./files.ts";
+import "./insmod.ts";

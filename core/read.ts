@@ -1,0 +1,137 @@
+/** What the service shows of a kernel: processes, clock, calls, trace. All pure. */
+import { signalName } from "./abi/signal.ts";
+import type { CallAnswer, Json } from "./input.ts";
+import type { Kernel } from "./kernel.ts";
+import type { LogRecord } from "./sched/printk.ts";
+import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./sched/task.ts";
+import { callOf, sleepingAnswer } from "./syscalls/driven.ts";
+import type { TraceLine } from "./syscalls/state.ts";
+
+export interface ProcessView {
+  pid: number;
+  ppid: number;
+  uid: number;
+  comm: string;
+  /** As ps shows it: R, S, D, T, Z, I. */
+  state: string;
+  /** Who made it, as the service names members; "" for the kernel's own. */
+  member: string;
+  kind: "driven" | "program" | "kthread";
+  threads: number[];
+  call: { callId: string; call: string; args: string; wchan: string; sinceNs: number } | null;
+  /** Deliveries to counted handlers, by signal name. */
+  signals: { [name: string]: number };
+}
+
+/** The letter of ps and /proc/PID/stat. */
+export function stateLetter(k: Kernel, task: Task): string {
+  if (task.state === "zombie") return "Z";
+  if (groupOf(k, task).stopSignal !== 0) return "T";
+  if (task.state === "runnable") return "R";
+  if (task.kind === "kthread" && task.frames.length === 0) return "I";
+  return task.sleep !== null && task.sleep.mode !== "interruptible" ? "D" : "S";
+}
+
+function viewOf(k: Kernel, group: ThreadGroup): ProcessView {
+  const task = taskOf(k, group.tgid);
+  const signals: { [name: string]: number } = {};
+  for (const [number, count] of handlersOf(k, group).counts) signals[signalName(number)] = count;
+  return {
+    pid: group.tgid, ppid: group.parent, uid: task.cred.uid, comm: task.comm, state: stateLetter(k, task), member: group.member,
+    kind: task.kind, threads: [...group.threads], call: callOf(k, task), signals,
+  };
+}
+
+/** All processes by pid, kernel threads and zombies included. */
+export function processList(k: Kernel): ProcessView[] {
+  return [...k.state.sched.groups.values()].sort((a, b) => a.tgid - b.tgid).map((group) => viewOf(k, group));
+}
+
+/** One process, by its pid or by the tid of one of its threads; null when there is none. */
+export function processView(k: Kernel, pid: number): ProcessView | null {
+  const task = k.state.sched.tasks.get(pid);
+  return task === undefined ? null : viewOf(k, groupOf(k, task));
+}
+
+/** The member that a process belongs to: its own, or that of the nearest ancestor made by a caller; "" for the kernel's. */
+export function memberOf(k: Kernel, pid: number): string {
+  const task = k.state.sched.tasks.get(pid);
+  return task === undefined ? "" : groupOf(k, task).member;
+}
+
+export interface ClockView {
+  mode: "real" | "virtual";
+  nowNs: number;
+  /** CLOCK_REALTIME in ns since 1970, decimal. */
+  realtimeNs: string;
+  boottimeNs: number;
+  jiffies: string;
+  hz: number;
+}
+
+export function clockView(k: Kernel): ClockView {
+  const { time, machine } = k.state;
+  const tick = 1_000_000_000 / machine.hz;
+  return {
+    mode: time.mode, nowNs: time.nowNs, realtimeNs: (BigInt(time.nowNs) + time.realtimeOffsetNs).toString(),
+    boottimeNs: time.nowNs + time.suspendedNs, jiffies: String(2 ** 32 - 300 * machine.hz + Math.floor(time.nowNs / tick)), hz: machine.hz,
+  };
+}
+
+/** How a call stands that slept: its answer, or that it sleeps; null when nobody knows it. */
+export function callRecord(k: Kernel, callId: string): { pid: number; answer: CallAnswer } | null {
+  const tid = k.state.calls.sleeping.get(callId);
+  if (tid !== undefined) {
+    const answer = sleepingAnswer(taskOf(k, tid));
+    return answer === null ? null : { pid: tid, answer };
+  }
+  const kept = k.state.calls.kept.find((one) => one.callId === callId);
+  return kept === undefined ? null : { pid: kept.pid, answer: kept.answer };
+}
+
+/** Trace lines after `after` (a sequence; 0 for all kept), of one process or of all. */
+export function traceLines(k: Kernel, { pid, after = 0 }: { pid?: number; after?: number } = {}): TraceLine[] {
+  return k.state.calls.trace.filter((line) => line.sequence > after && (pid === undefined || line.pid === pid));
+}
+
+/** Log records after `after` (a sequence; -1 for all kept). */
+export function logRecords(k: Kernel, after = -1): LogRecord[] {
+  return k.state.log.records.filter((record) => record.sequence > after);
+}
+
+export interface ArgumentView {
+  name: string;
+  kind: string;
+  optional: boolean;
+  /** Flag or choice names. */
+  names?: string[];
+  /** Structure fields. */
+  struct?: { name: string; fields: Json };
+  sizedBy?: string;
+  /** The answer's field that this argument fills, when it is returned. */
+  output?: string;
+}
+
+export interface SyscallView {
+  name: string;
+  number: number;
+  args: ArgumentView[];
+  returns: "integer" | "address";
+  partial?: string;
+}
+
+/** Every row of the table, by number. */
+export function syscallCatalogue(tables: Kernel["tables"]): SyscallView[] {
+  return [...tables.syscallNames.values()].sort((a, b) => a.x86_64 - b.x86_64).map((row) => ({
+    name: row.name, number: row.x86_64,
+    args: row.args.map((arg): ArgumentView => ({
+      name: arg.name, kind: arg.kind, optional: arg.optional,
+      ...(arg.names === undefined ? {} : { names: arg.names }),
+      ...(arg.codec === undefined ? {} : { struct: { name: arg.codec.name, fields: arg.codec.fields as Json } }),
+      ...(arg.sizedBy === undefined ? {} : { sizedBy: arg.sizedBy }),
+      ...(arg.output === undefined ? {} : { output: arg.outputName ?? arg.name }),
+    })),
+    returns: row.returns === "address" ? "address" : "integer",
+    ...(row.partial === undefined ? {} : { partial: row.partial }),
+  }));
+}

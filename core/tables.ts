@@ -1,0 +1,52 @@
+/** All code that a kernel's state names, gathered once: importing a room registers what it has. */
+import { SYSCALL_NUMBERS } from "./abi/unistd.ts";
+import type { Tables } from "./kernel.ts";
+import { assert } from "./lib/assert.ts";
+import { hooks } from "./hook_table.ts";
+import { fileOperationsTable } from "./fs/file.ts";
+import { vmOperationsTable } from "./mm/vma.ts";
+import { stepTables } from "./sched/steps.ts";
+import type { Rows, SyscallRow } from "./syscalls/row.ts";
+import { timerCallbacks } from "./time/timer.ts";
+import { families } from "./syscalls/table.ts";
+import "./drivers/index.ts";
+import "./labs/index.ts";
+import "./programs/index.ts";
+
+function rowsByName(all: Rows[]): Map<string, SyscallRow> {
+  const byName = new Map<string, SyscallRow>();
+  for (const rows of all) {
+    for (const [name, row] of Object.entries(rows)) {
+      assert(!byName.has(name), `two rows for ${name}`);
+      byName.set(name, { ...row, name, pointers: row.args.some((arg) => arg.pointer) });
+    }
+  }
+  return byName;
+}
+
+function rowsByNumber(byName: Map<string, SyscallRow>): (SyscallRow | undefined)[] {
+  const byNumber: (SyscallRow | undefined)[] = [];
+  for (const row of byName.values()) {
+    assert(byNumber[row.x86_64] === undefined, `two rows of number ${row.x86_64}`);
+    byNumber[row.x86_64] = row;
+  }
+  return byNumber;
+}
+
+const syscallNames = rowsByName(families);
+
+/** Names that Linux has and we have not; bpf and kexec_file_load gave their numbers to ssmem. */
+function missing(): Set<string> {
+  return new Set([...Object.keys(SYSCALL_NUMBERS), "bpf", "kexec_file_load"].filter((name) => !syscallNames.has(name)));
+}
+
+export const tables: Tables = {
+  steps: stepTables,
+  fileOperations: fileOperationsTable,
+  vmOperations: vmOperationsTable,
+  timerCallbacks,
+  syscalls: rowsByNumber(syscallNames),
+  syscallNames,
+  unimplemented: missing(),
+  hooks,
+};

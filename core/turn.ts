@@ -1,0 +1,6 @@
+/** What one call of `handle` gathers; made anew for each. */
+import type { Turn } from "./kernel.ts";
+
+export function freshTurn(budget: number): Turn {
+  return { ended: [], events: [], budget, current: 0, cpu: 0, logged: false };
+}
