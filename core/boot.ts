@@ -14,6 +14,7 @@ import { mmInit } from "./mm/state.ts";
 import { moduleInit } from "./module/state.ts";
 import { netInit } from "./net/state.ts";
 import { createTask, kthread } from "./process/create.ts";
+import { processInit } from "./process/state.ts";
 import { credOf } from "./sched/cred.ts";
 import { logInit, printk } from "./sched/printk.ts";
 import { schedInit } from "./sched/state.ts";
@@ -32,7 +33,7 @@ export function boot({ machine: options, realtimeNs }: BootInput): { kernel: Ker
   const kernel: Kernel = {
     state: {
       machine, rng: seedRng(machine.seed), log: logInit(LOG_WAIT), sched, time: timeInit(machine, BigInt(realtimeNs)),
-      mm: mmInit(machine), fs: fsInit(), net: netInit(), ipc: ipcInit(), drivers: driverInit(), modules: moduleInit(MODULE_WAIT),
+      mm: mmInit(machine), fs: fsInit(), net: netInit(), ipc: ipcInit(), process: processInit(), drivers: driverInit(), modules: moduleInit(MODULE_WAIT),
       calls: callInit(), labs: new Map(),
     },
     tables,

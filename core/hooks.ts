@@ -1,6 +1,7 @@
 /** The few functions that a lower room must call upward, listed in one place; tables.ts fills them in. */
 import type { Kernel } from "./kernel.ts";
-import type { Task } from "./sched/task.ts";
+import type { PendingSignal } from "./sched/signal.ts";
+import type { Task, ThreadGroup } from "./sched/task.ts";
 import type { SyscallResult } from "./sched/steps.ts";
 import type { OpenFile } from "./fs/file.ts";
 
@@ -9,6 +10,14 @@ export interface Hooks {
   taskReturned(k: Kernel, task: Task, ret: number | bigint): void;
   /** Tells pollers and parents that a signal changed what a parked process is doing (dies, stops, counts a handler). */
   signalParked(k: Kernel, task: Task): void;
+  /** A task that a caller drives died with this wait status inside its call, if it was in one. */
+  callEnded(k: Kernel, task: Task, status: number): void;
+  /** A task ends: what semop owes to be undone is undone. */
+  exitIpc(k: Kernel, task: Task): void;
+  /** A timer's signal was taken from its queue: a periodic timer is armed again, its overruns are told. */
+  timerSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingSignal): void;
+  /** What /bin/NAME runs when it is executed with these arguments; null when no program of ours has that name. */
+  execProgram(k: Kernel, name: string, argv: string[], envp: string[]): { code: string; locals: unknown } | null;
   /** Releases an open file whose last reference is gone; a number, or steps when its release sleeps. */
   releaseFile(k: Kernel, task: Task, fileId: number): SyscallResult;
 

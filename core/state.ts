@@ -7,6 +7,7 @@ import type { MmState } from "./mm/state.ts";
 import type { FsState } from "./fs/state.ts";
 import type { NetState } from "./net/state.ts";
 import type { IpcState } from "./ipc/state.ts";
+import type { ProcessState } from "./process/state.ts";
 import type { ModuleState } from "./module/state.ts";
 import type { DriverState } from "./drivers/state.ts";
 import type { CallState } from "./syscalls/state.ts";
@@ -22,6 +23,7 @@ export interface KernelState {
   fs: FsState;
   net: NetState;
   ipc: IpcState;
+  process: ProcessState;
   drivers: DriverState;
   modules: ModuleState;
   /** Calls that sleep and the answers of those that did; the trace ring. */

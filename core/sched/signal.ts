@@ -1,7 +1,7 @@
 /** Sending, queueing and delivering signals (signal(7)). Handlers run no code here: a delivery is counted and told. */
 import { ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK, EAGAIN, EINTR } from "../abi/errno.ts";
 import {
-  defaultAction, SA_RESETHAND, SA_RESTART, SA_NOCLDSTOP, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL,
+  defaultAction, SA_RESETHAND, SA_RESTART, SA_NOCLDSTOP, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL, SI_TIMER,
 } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { emit } from "./events.ts";
@@ -85,7 +85,8 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
   }
   if (ignored(k, group, target, number)) return 0;
   const queue = shared ? group.pending : target.pending;
-  if (number < SIGRTMIN && queue.some((pending) => pending.number === number)) return 0;
+  // A timer's signal has its own place in the queue, so that every timer's is taken once.
+  if (number < SIGRTMIN && info.code !== SI_TIMER && queue.some((pending) => pending.number === number)) return 0;
   if (number >= SIGRTMIN && queue.length >= rlimit(k, target, RLIMIT_SIGPENDING)) return -EAGAIN;
   queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
   emit(k, { event: "signal", data: { pid: group.tgid, signal: signalName(number) } });
@@ -130,6 +131,11 @@ function notify(k: Kernel, task: Task): void {
   const mode = task.sleep?.mode;
   const killed = task.pending.some(({ number }) => number === SIGKILL);
   if (mode === "interruptible" || (mode === "killable" && killed)) wakeTask(k, task);
+}
+
+/** A thread leaves the group: signals to all that it might have taken are pointed out to the others. */
+export function retargetSignals(k: Kernel, group: ThreadGroup): void {
+  for (const tid of group.threads) notify(k, taskOf(k, tid));
 }
 
 /** Takes pending signals of these numbers off the group and its threads. */
@@ -192,6 +198,7 @@ export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSig
     if (best >= 0) {
       const [signal] = queue.splice(best, 1);
       recalcSignalPending(k, task);
+      if (signal.number === SIGALRM || signal.code === SI_TIMER) k.tables.hooks.timerSignalTaken(k, groupOf(k, task), signal);
       return signal;
     }
   }

@@ -140,15 +140,23 @@ export interface ThreadGroup {
   childWait: number;
   /** Where a stopped thread sleeps. */
   stopWait: number;
+  /** Where execve waits for the other threads to end. */
+  threadWait: number;
   execed: boolean;
   childReaper: boolean;
-  /** CPU times of reaped children and of dead threads, ns. */
+  /** What reaped children and dead threads have used; times in ns. */
   childUtimeNs: number;
   childStimeNs: number;
   childMinFlt: number;
   childMajFlt: number;
+  childVoluntary: number;
+  childInvoluntary: number;
   deadUtimeNs: number;
   deadStimeNs: number;
+  deadMinFlt: number;
+  deadMajFlt: number;
+  deadVoluntary: number;
+  deadInvoluntary: number;
   maxRssPages: number;
   childMaxRssPages: number;
   /** Timer id and period of ITIMER_REAL, 0 for none. */

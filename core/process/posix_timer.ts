@@ -1,0 +1,155 @@
+/** Timers of timer_create(2): on the clocks of the machine and on CPU time, told by a signal each. */
+import { SI_TIMER } from "../abi/signal.ts";
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID } from "../abi/time.ts";
+import { INT_MAX } from "../abi/limits.ts";
+import type { Kernel } from "../kernel.ts";
+import { sendSignal, sendSignalToTask, type PendingSignal } from "../sched/signal.ts";
+import type { ThreadGroup } from "../sched/task.ts";
+import { now, tickNs } from "../time/clock.ts";
+import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
+import { nextLook } from "./cpu_timer.ts";
+import { groupTimes } from "./cputime.ts";
+
+export interface PosixTimer {
+  id: number;
+  /** CLOCK_ number. */
+  clock: number;
+  /** The thread whose CPU time counts or that gets the signal, 0 for the process. */
+  clockTid: number;
+  tid: number;
+  /** 0 tells nobody (SIGEV_NONE). */
+  signal: number;
+  value: number | bigint;
+  periodNs: number;
+  /** When it expires: kernel time, or CPU time for a CPU clock; -1 when disarmed. */
+  untilNs: number;
+  /** The kernel timer, 0 for none. */
+  timer: number;
+  lookNs: number;
+  /** Periods that passed before the last signal was taken. */
+  overrun: number;
+}
+
+/** tgid < 2^15 and id together: what the kernel timer carries. */
+const PIDS = 32768;
+
+export function isCpuClock(clock: number): boolean {
+  return clock === CLOCK_PROCESS_CPUTIME_ID || clock === CLOCK_THREAD_CPUTIME_ID;
+}
+
+/** The timer's own clock, ns; for a CPU clock what has been used. */
+function clockNs(k: Kernel, group: ThreadGroup, timer: PosixTimer): number {
+  if (!isCpuClock(timer.clock)) return now(k);
+  const thread = timer.clockTid === 0 ? undefined : k.state.sched.tasks.get(timer.clockTid);
+  const { utimeNs, stimeNs } = thread ?? groupTimes(k, group);
+  return utimeNs + stimeNs;
+}
+
+/** An absolute time of the timer's clock as `untilNs` counts: kernel time for the clocks of the machine. */
+function toKernelTime(k: Kernel, clock: number, atNs: bigint): number {
+  const { realtimeOffsetNs, suspendedNs } = k.state.time;
+  if (clock === CLOCK_MONOTONIC || isCpuClock(clock)) return Number(atNs);
+  return Number(atNs - (clock === CLOCK_BOOTTIME ? BigInt(suspendedNs) : realtimeOffsetNs));
+}
+
+/** Arms a timer at `valueNs` from now or, if `absolute`, at that time of its clock; 0 disarms it. */
+export function setPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer, valueNs: bigint, periodNs: number, absolute: boolean): void {
+  if (timer.timer !== 0) cancelTimer(k, timer.timer);
+  timer.timer = 0;
+  timer.overrun = 0;
+  // A signal that already waits for this timer belongs to its past.
+  for (const queue of queuesOf(k, group, timer)) {
+    const at = queue.findIndex((signal) => isOf(signal, timer));
+    if (at >= 0) queue[at].status = -1;
+  }
+  timer.periodNs = valueNs === 0n ? 0 : periodNs;
+  if (valueNs === 0n) timer.untilNs = -1;
+  else {
+    timer.untilNs = absolute ? Math.max(0, toKernelTime(k, timer.clock, valueNs)) : clockNs(k, group, timer) + Number(valueNs);
+    arm(k, group, timer, false);
+  }
+}
+
+/** Time to go and period, ns. */
+export function getPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer): { valueNs: number; intervalNs: number } {
+  if (timer.untilNs < 0) return { valueNs: 0, intervalNs: timer.periodNs };
+  const at = clockNs(k, group, timer);
+  let until = timer.untilNs;
+  if (until <= at && timer.periodNs > 0) until += (Math.floor((at - until) / timer.periodNs) + 1) * timer.periodNs;
+  if (until > at) return { valueNs: until - at, intervalNs: timer.periodNs };
+  // As Linux: expired but not yet told shows 1 ns, told or silent shows 0.
+  return { valueNs: timer.signal === 0 || timer.timer === 0 ? 0 : 1, intervalNs: timer.periodNs };
+}
+
+function arm(k: Kernel, group: ThreadGroup, timer: PosixTimer, idle: boolean): void {
+  if (timer.signal === 0) return;
+  let expiresNs = timer.untilNs;
+  if (isCpuClock(timer.clock)) {
+    const look = nextLook(k, timer.untilNs - clockNs(k, group, timer), group.threads.length, idle, timer.lookNs);
+    timer.lookNs = look.lookNs;
+    expiresNs = look.atNs;
+  }
+  timer.timer = armTimer(k, { expiresNs, callback: "posix.timer", arg: timer.id * PIDS + group.tgid });
+}
+
+function isOf(signal: PendingSignal, timer: PosixTimer): boolean {
+  return signal.code === SI_TIMER && signal.pid === timer.id;
+}
+
+function queuesOf(k: Kernel, group: ThreadGroup, timer: PosixTimer): PendingSignal[][] {
+  const task = k.state.sched.tasks.get(timer.tid);
+  return task === undefined ? [group.pending] : [task.pending, group.pending];
+}
+
+timerCallback("posix.timer", (k, arg) => {
+  const group = k.state.sched.groups.get(arg % PIDS);
+  const timer = group?.posixTimers.find(({ id }) => id === Math.floor(arg / PIDS));
+  if (group === undefined || timer === undefined) return;
+  timer.timer = 0;
+  if (isCpuClock(timer.clock) && clockNs(k, group, timer) < timer.untilNs) {
+    arm(k, group, timer, group.threads.every((tid) => k.state.sched.tasks.get(tid)?.state !== "runnable"));
+    return;
+  }
+  if (queuesOf(k, group, timer).some((queue) => queue.some((signal) => isOf(signal, timer)))) return;
+  const info = { code: SI_TIMER, pid: timer.id, value: timer.value };
+  const task = k.state.sched.tasks.get(timer.tid);
+  if (task === undefined) sendSignal(k, group.tgid, timer.signal, info);
+  else sendSignalToTask(k, task, timer.signal, info);
+  const queued = queuesOf(k, group, timer).some((queue) => queue.some((signal) => isOf(signal, timer)));
+  // An ignored signal is never taken: the timer goes on by itself, a tick at a time at most.
+  if (!queued && timer.timer === 0 && timer.periodNs > 0) forward(k, group, timer, tickNs(k));
+});
+
+/** Moves a periodic timer to its next expiry, at least `leastNs` away, and arms it; how many expiries were skipped. */
+function forward(k: Kernel, group: ThreadGroup, timer: PosixTimer, leastNs = 0): number {
+  const at = clockNs(k, group, timer);
+  if (timer.untilNs > at) return 0;
+  const periods = Math.max(Math.floor((at - timer.untilNs) / timer.periodNs) + 1, Math.ceil(leastNs / timer.periodNs));
+  timer.untilNs += periods * timer.periodNs;
+  arm(k, group, timer, false);
+  return periods - 1;
+}
+
+/** A timer's signal was taken from its queue: says how many expiries it stands for, and arms a periodic timer again. */
+export function posixSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingSignal): boolean {
+  if (signal.code !== SI_TIMER) return false;
+  const timer = group.posixTimers.find(({ id }) => id === signal.pid);
+  if (timer === undefined || signal.status === -1) {
+    signal.status = 0;
+    return true;
+  }
+  timer.overrun = timer.periodNs === 0 ? 0 : Math.min(forward(k, group, timer), INT_MAX);
+  if (timer.periodNs === 0) timer.untilNs = -1;
+  signal.uid = timer.overrun;
+  return true;
+}
+
+export function dropPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer): void {
+  if (timer.timer !== 0) cancelTimer(k, timer.timer);
+  group.posixTimers.splice(group.posixTimers.indexOf(timer), 1);
+  for (const queue of queuesOf(k, group, timer)) for (const signal of queue) if (isOf(signal, timer)) signal.status = -1;
+}
+
+export function dropPosixTimers(k: Kernel, group: ThreadGroup): void {
+  for (const timer of [...group.posixTimers]) dropPosixTimer(k, group, timer);
+}

@@ -1,0 +1,18 @@
+/** What processes keep beside their tasks: who waits on futexes, the names of the machine, the load. */
+import { UTS_DOMAINNAME, UTS_NODENAME } from "../abi/release.ts";
+import type { FutexWaiter } from "./futex.ts";
+import type { LoadSample } from "./loadavg.ts";
+
+export interface ProcessState {
+  nodename: string;
+  domainname: string;
+  /** Who sleeps on futexes, in the order in which they came. */
+  futexWaiters: FutexWaiter[];
+  load: LoadSample;
+}
+
+export function processInit(): ProcessState {
+  return {
+    nodename: UTS_NODENAME, domainname: UTS_DOMAINNAME, futexWaiters: [], load: { loads: [0, 0, 0], atNs: 0 },
+  };
+}
