@@ -25,6 +25,10 @@ const MAP = 11;
 const RECORD = 12;
 const KNOWN_SHAPE = 13;
 const TYPED = 14;
+const WIDE_STRING = 15;
+
+/** Half a surrogate pair: UTF-8 cannot say it. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Typed arrays that the state may hold, by the code that stands for them. */
 const TYPED_ARRAYS = [Uint8Array, Uint16Array, Uint32Array, Int32Array, Float64Array, BigUint64Array] as const;
@@ -74,9 +78,11 @@ class Writer {
     }
     this.strings.set(value, this.strings.size);
     const bytes = utf8Encode(value);
-    this.byte(STRING);
-    this.varint(bytes.length);
-    this.raw(bytes);
+    const wide = bytes.length > value.length && LONE_SURROGATE.test(value);
+    this.byte(wide ? WIDE_STRING : STRING);
+    this.varint(wide ? value.length : bytes.length);
+    if (wide) for (let at = 0; at < value.length; at++) this.varint(value.charCodeAt(at));
+    else this.raw(bytes);
   }
 
   value(value: unknown): void {
@@ -138,7 +144,7 @@ class Writer {
     const prototype: unknown = Object.getPrototypeOf(value);
     assert(prototype === Object.prototype || prototype === null, `a ${value.constructor.name} in the state`);
     const keys = Object.keys(value).filter((key) => value[key] !== undefined).sort();
-    const name = keys.join("\0");
+    const name = JSON.stringify(keys);
     const known = this.shapes.get(name);
     if (known === undefined) {
       this.shapes.set(name, this.shapes.size);
@@ -192,7 +198,7 @@ class Reader {
       case DOUBLE: this.at += 8; return this.view.getFloat64(this.at - 8, true);
       case BIGINT: return this.bigint();
       case NEGATIVE_BIGINT: return -this.bigint();
-      case STRING: case KNOWN_STRING: return this.string(tag);
+      case STRING: case WIDE_STRING: case KNOWN_STRING: return this.string(tag);
       case ARRAY: return Array.from({ length: this.varint() }, () => this.value());
       case MAP: {
         const map = new Map<unknown, unknown>();
@@ -215,10 +221,16 @@ class Reader {
 
   string(tag: number): string {
     if (tag === KNOWN_STRING) return this.strings[this.varint()];
-    assert(tag === STRING, "a snapshot has no string where one must be");
-    const text = utf8Decode(this.take(this.varint()));
+    assert(tag === STRING || tag === WIDE_STRING, "a snapshot has no string where one must be");
+    const text = tag === STRING ? utf8Decode(this.take(this.varint())) : this.wideText(this.varint());
     assert(text !== undefined, "a snapshot has a malformed string");
     this.strings.push(text);
+    return text;
+  }
+
+  wideText(length: number): string {
+    let text = "";
+    for (let left = length; left > 0; left--) text += String.fromCharCode(this.varint());
     return text;
   }
 
@@ -230,7 +242,12 @@ class Reader {
 
   record(keys: string[]): { [key: string]: unknown } {
     const record: { [key: string]: unknown } = {};
-    for (const key of keys) record[key] = this.value();
+    for (const key of keys) {
+      const value = this.value();
+      // An assignment to this name would set the prototype.
+      if (key === "__proto__") Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true });
+      else record[key] = value;
+    }
     return record;
   }
 

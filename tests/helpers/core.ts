@@ -20,14 +20,35 @@ export class CoreMachine implements Machine {
     this.kernel = boot(this.boot).kernel;
   }
 
-  /** Feeds an input at the present kernel time, and runs on until the kernel is quiet; the outputs joined. */
+  /** Feeds an input, at the present kernel time unless it names another, and runs on until the kernel is quiet; the outputs joined. */
   feed(input: Unstamped): Output {
     const stamped = { atNs: this.kernel.state.time.nowNs, ...input } as Input;
     let output = this.put(stamped);
+    const joined = { ...output, ended: [...output.ended], events: [...output.events] };
     while (output.more) {
-      const next = this.put({ type: "run", atNs: this.kernel.state.time.nowNs });
-      output = { ...next, ended: [...output.ended, ...next.ended], events: [...output.events, ...next.events], ...(output.pid === undefined ? {} : { pid: output.pid }) };
+      const { deferred } = output;
+      output = this.settle(joined);
+      // The clock has arrived: now the input itself.
+      if (deferred === true) output = this.join(joined, this.put(stamped));
     }
+    delete joined.deferred;
+    return { ...joined, nowNs: output.nowNs, more: false };
+  }
+
+  /** Feeds `run` until nothing is left to do. */
+  private settle(joined: Output): Output {
+    for (;;) {
+      const output = this.join(joined, this.put({ type: "run", atNs: this.kernel.state.time.nowNs }));
+      if (!output.more) return output;
+    }
+  }
+
+  private join(joined: Output, output: Output): Output {
+    joined.ended.push(...output.ended);
+    joined.events.push(...output.events);
+    if (output.pid !== undefined) joined.pid = output.pid;
+    if (output.answer !== undefined) joined.answer = output.answer;
+    if (output.refusal !== undefined) joined.refusal = output.refusal;
     return output;
   }
 

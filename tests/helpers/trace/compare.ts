@@ -1,6 +1,8 @@
 /** Whether an answer is what the recording says: result, errno, signal, and every output that the step names. */
 import { formatFlags } from "../../../core/abi/flags.ts";
 import { openFlags } from "../../../core/abi/fcntl.ts";
+import { inotifyMask } from "../../../core/abi/inotify.ts";
+import { signalName } from "../../../core/abi/signal.ts";
 import type { CallAnswer, Json } from "../../../core/input.ts";
 import type { Step, Value } from "./scenario.ts";
 import type { Symbols } from "./symbols.ts";
@@ -20,20 +22,24 @@ export function difference(symbols: Symbols, step: Step, answer: CallAnswer): st
   if (errno !== wanted) return `errno ${String(errno)}, expected ${String(wanted)}`;
   const result = resultDifference(symbols, step, returned);
   if (result !== null) return result;
-  for (const [name, check] of Object.entries(CHECKS)) {
-    if (step[name] === undefined) continue;
-    const told = check(symbols, step[name], returned, step);
+  for (const [name, expected] of Object.entries(step)) {
+    if (expected === undefined || NO_OUTPUT.has(name)) continue;
+    if (!Object.hasOwn(CHECKS, name)) return `nobody knows how to compare the output ${name}`;
+    const told = CHECKS[name](symbols, expected, returned, step);
     if (told !== null) return `${name}: ${told}`;
   }
   return null;
 }
+
+/** Fields of a step that are no outputs, or that are compared elsewhere. */
+const NO_OUTPUT = new Set(["as", "call", "args", "ret", "errno", "bind", "child", "blocked", "alt", "note", "maps"]);
 
 function integer(value: Json | undefined): bigint | undefined {
   return typeof value === "number" || (typeof value === "string" && /^(-?\d+|0x[0-9a-f]+)$/.test(value)) ? BigInt(value) : undefined;
 }
 
 /** Calls whose result the recorder replaced by 0 or 1. */
-const NORMALISED = new Set(["getdents64", "inotify_read", "getcwd", "$maps"]);
+const NORMALISED = new Set(["getdents64", "inotify_read", "signalfd_read", "getcwd"]);
 
 function resultDifference(symbols: Symbols, step: Step, answer: Returned): string | null {
   const actual = integer(answer.ret);
@@ -51,8 +57,11 @@ function resultDifference(symbols: Symbols, step: Step, answer: Returned): strin
 
 type Check = (symbols: Symbols, expected: Value, answer: Returned, step: Step) => string | null;
 
+const text = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner: unknown) => (typeof inner === "bigint" ? inner.toString() : inner)) ?? "nothing";
+
 const same = (actual: unknown, expected: unknown): string | null => {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  const [a, b] = [text(actual), text(expected)];
   return a === b ? null : `${a}, expected ${b}`;
 };
 
@@ -137,7 +146,28 @@ const CHECKS: { [output: string]: Check } = {
     const [, ip, number] = /^inet:(.*):(\d+)$/.exec(actual) ?? [];
     return ip === host && symbols.matches(port, BigInt(number)) ? null : `${actual}, expected ${expected}`;
   },
-  lock: (_symbols, expected, answer) => same(answer.arg, expected),
+  lock: (symbols, expected, answer) => {
+    const lock = answer.arg as Fields | undefined;
+    for (const [field, value] of Object.entries(expected as { [field: string]: Value })) {
+      const name = field.startsWith("l_") ? field : `l_${field}`;
+      const told = typeof value === "string" && value.startsWith("$")
+        ? (symbols.matches(value, integer(lock?.[name]) ?? -1n) ? null : `is ${text(lock?.[name])}`)
+        : same(lock?.[name], value);
+      if (told !== null) return `${name} ${told}`;
+    }
+    return null;
+  },
+  inotify: (symbols, expected, answer) => {
+    const events = inotifyEvents(Buffer.from(bytesOf(answer.buf), "base64"));
+    const wanted = expected as Value[];
+    if (events.length !== wanted.length) return `${text(events)}, expected ${text(wanted)}`;
+    for (const [at, event] of wanted.entries()) {
+      const told = inotifyDifference(symbols, events[at], event);
+      if (told !== null) return `event ${at} is ${text(events[at])}, expected ${text(event)}: ${told}`;
+    }
+    return null;
+  },
+  signals: (_symbols, expected, answer) => same(signalNames(answer), expected),
   signal: (_symbols, expected, answer) => same(answer.signal, expected),
   si_code: (_symbols, expected, answer) => same(answer.siCode, expected),
   fault_addr: (symbols, expected, answer) => {
@@ -147,6 +177,58 @@ const CHECKS: { [output: string]: Check } = {
   interval_ms: (_symbols, expected, answer) => same(milliseconds(answer.curr_value, "it_interval"), expected),
   armed: (_symbols, expected, answer) => same(milliseconds(answer.curr_value, "it_value") > 0, expected),
 };
+
+interface InotifyEvent {
+  wd: number;
+  mask: string;
+  cookie: number;
+  name: string;
+}
+
+/** The events that a read of an inotify descriptor gave. */
+function inotifyEvents(bytes: Buffer): InotifyEvent[] {
+  const events: InotifyEvent[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = bytes.readUInt32LE(at + 12);
+    events.push({
+      wd: bytes.readInt32LE(at), mask: formatFlags(inotifyMask, bytes.readUInt32LE(at + 4)), cookie: bytes.readUInt32LE(at + 8),
+      name: bytes.toString("utf8", at + 16, at + 16 + length).replace(/\0.*$/s, ""),
+    });
+    at += 16 + length;
+  }
+  return events;
+}
+
+/** Recorded as [wd, mask, name], [mask, name] or by field names; a cookie only tells whether there is one. */
+function inotifyDifference(symbols: Symbols, event: InotifyEvent, expected: Value): string | null {
+  const fields: { [field: string]: Value } = Array.isArray(expected)
+    ? (expected.length === 2 ? { mask: expected[0], name: expected[1] } : { wd: expected[0], mask: expected[1], name: expected[expected.length - 1] })
+    : (expected as { [field: string]: Value });
+  for (const [field, value] of Object.entries(fields)) {
+    switch (field) {
+      case "wd":
+        if (!symbols.matches(value, BigInt(event.wd))) return "another wd";
+        break;
+      case "mask":
+        if ([...event.mask.split("|")].sort().join("|") !== String(value).split("|").sort().join("|")) return "another mask";
+        break;
+      case "cookie":
+        if ((event.cookie !== 0) !== (value !== 0 && value !== false && value !== null)) return "a cookie, or none";
+        break;
+      case "name":
+        if (event.name !== (value ?? "")) return "another name";
+        break;
+      default: return `the field ${field} is unknown`;
+    }
+  }
+  return null;
+}
+
+/** The signals that a read of a signalfd gave, 128 bytes each. */
+function signalNames(answer: Returned): string[] {
+  const bytes = Buffer.from(bytesOf(answer.buf), "base64");
+  return Array.from({ length: Math.floor(bytes.length / 128) }, (_, at) => signalName(bytes.readUInt32LE(at * 128)));
+}
 
 function milliseconds(json: Json | undefined, field: string): number {
   const spec = (json as { [field: string]: { tv_sec: number; tv_nsec: number } } | undefined)?.[field];
