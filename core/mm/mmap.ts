@@ -21,11 +21,22 @@ import { shmemZeroSetup } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap, zapRange } from "./unmap.ts";
 import {
-  countInode, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, vmaIndex, vmaOverlaps,
+  countInode, getVma, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, vmaIndex, vmaOverlaps,
   VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE,
   VM_SHARED, VM_SPECIAL, type Vma,
 } from "./vma.ts";
 import { canMergeAfter, canMergeBefore, importAnon, mergeVma, type Stretch } from "./vma_merge.ts";
+
+/** Memory that the kernel itself maps to a process: a System V segment, or a driver's own mapping without a file. */
+export interface ObjectBacking {
+  /** Shared memory object, which the mapping takes a reference to; 0 for none. */
+  shmem: number;
+  /** Name in `tables.vmOperations`. As for files, mapping calls no `open`. */
+  ops: string;
+  private: number;
+  /** Whether mprotect may make it writable. */
+  writable: boolean;
+}
 
 export interface MmapRequest {
   /** Where to map; a wish unless MAP_FIXED. */
@@ -36,6 +47,8 @@ export interface MmapRequest {
   flags: number;
   /** The file to map; null for anonymous memory. */
   file: OpenFile | null;
+  /** What to map instead of a file. */
+  object?: ObjectBacking;
   /** Offset in pages. */
   pgoff: number;
 }
@@ -85,7 +98,7 @@ export function getUnmappedArea(task: Task, space: AddressSpace, addr: number | 
 /** Linux's checks of do_mmap in their order, then the mapping. Answers its address or a negative errno. */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const space = spaceOf(k, task);
-  const { prot, file, pgoff } = request;
+  const { prot, file, pgoff, object = null } = request;
   let { addr, flags } = request;
   if (request.length === 0) return -EINVAL;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
@@ -104,13 +117,14 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     if (!mayLock(k, task)) return -EPERM;
   }
   if (!withinLockLimit(k, task, space, vmFlags, length)) return -EAGAIN;
-  const checked = file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, flags, pgoff, length);
+  const checked = object !== null ? objectFlags(vmFlags, flags, object)
+    : file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, flags, pgoff, length);
   if (checked < 0) return checked;
   vmFlags = checked;
   if ((flags & MAP_NORESERVE) !== 0 && k.state.mm.overcommitMemory !== 2) vmFlags |= VM_NORESERVE;
   // Anonymous memory counts its pages from where it was mapped, so that neighbours can merge; shared memory from 0.
-  const offset = file !== null ? pgoff : (vmFlags & VM_SHARED) !== 0 ? 0 : at / PAGE_SIZE;
-  const result = mmapRegion(k, task, space, file, at, length, vmFlags, offset);
+  const offset = file !== null || object !== null ? pgoff : (vmFlags & VM_SHARED) !== 0 ? 0 : at / PAGE_SIZE;
+  const result = mmapRegion(k, task, space, file ?? object, at, length, vmFlags, offset);
   if (result < 0) return result;
   const locked = (vmFlags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED;
   if (locked || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE) populate(k, task, space, at, at + length, { goOn: true });
@@ -130,6 +144,11 @@ function checkAnonymous(vmFlags: number, flags: number): number {
     case MAP_PRIVATE: return vmFlags;
     default: return -EINVAL;
   }
+}
+
+function objectFlags(vmFlags: number, flags: number, { writable }: ObjectBacking): number {
+  if ((flags & MAP_TYPE) === MAP_PRIVATE) return vmFlags;
+  return writable ? vmFlags | VM_SHARED | VM_MAYSHARE : (vmFlags | VM_MAYSHARE) & ~VM_MAYWRITE;
 }
 
 function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, flags: number, pgoff: number, length: number): number {
@@ -153,7 +172,8 @@ function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, fla
 
 /** Puts the mapping in place of whatever lay there, merged with its neighbours or as a VMA of its own (mmap_region). */
 export function mmapRegion(
-  k: Kernel, task: Task, space: AddressSpace, file: OpenFile | null, addr: number, length: number, vmFlags: number, pgoff: number,
+  k: Kernel, task: Task, space: AddressSpace, backing: OpenFile | ObjectBacking | null, addr: number, length: number, vmFlags: number,
+  pgoff: number,
 ): number {
   const end = addr + length;
   const pages = length / PAGE_SIZE;
@@ -166,10 +186,13 @@ export function mmapRegion(
     if (!promisePages(k, pages)) return -ENOMEM;
     flags |= VM_ACCOUNT;
   }
+  const file = backing !== null && "id" in backing ? backing : null;
+  const object = backing !== null && "shmem" in backing ? backing : null;
   const stretch: Stretch = { flags, pgoff, file: file?.id ?? 0, shmem: 0, anonVma: 0 };
-  const fresh = (file === null && (flags & VM_SHARED) !== 0) || !growNeighbour(k, space, addr, end, stretch);
-  if (fresh) {
-    const made = makeVma(k, task, space, file, addr, end, flags, pgoff);
+  // Every shared memory object is new, and what the kernel maps is never joined.
+  const own = object !== null || (file === null && (flags & VM_SHARED) !== 0);
+  if (own || !growNeighbour(k, space, addr, end, stretch)) {
+    const made = object !== null ? mapObject(k, space, object, addr, end, flags, pgoff) : makeVma(k, task, space, file, addr, end, flags, pgoff);
     if (typeof made === "number") {
       if ((flags & VM_ACCOUNT) !== 0) unpromisePages(k, pages);
       return made;
@@ -218,14 +241,25 @@ function growNeighbour(k: Kernel, space: AddressSpace, addr: number, end: number
   return true;
 }
 
+function blankVma(space: AddressSpace, addr: number, end: number, flags: number, pgoff: number): Vma {
+  return {
+    mm: space.id, start: addr, end, flags, prot: protBits(flags), pgoff,
+    file: 0, inode: 0, shmem: 0, ops: "", private: 0, anonVma: 0, anonChain: 0,
+  };
+}
+
+function mapObject(k: Kernel, space: AddressSpace, object: ObjectBacking, addr: number, end: number, flags: number, pgoff: number): Vma {
+  const vma = { ...blankVma(space, addr, end, flags, pgoff), shmem: object.shmem, ops: object.ops, private: object.private };
+  getVma(k, vma);
+  linkVma(space, vma);
+  return vma;
+}
+
 /** A VMA of its own in the free range; its file's operations set it up. Answers it, or the errno of the file's mmap. */
 function makeVma(
   k: Kernel, task: Task, space: AddressSpace, file: OpenFile | null, addr: number, end: number, flags: number, pgoff: number,
 ): Vma | number {
-  const vma: Vma = {
-    mm: space.id, start: addr, end, flags, prot: protBits(flags), pgoff,
-    file: 0, inode: 0, shmem: 0, ops: "", private: 0, anonVma: 0, anonChain: 0,
-  };
+  const vma = blankVma(space, addr, end, flags, pgoff);
   if (file !== null) {
     vma.file = file.id;
     vma.inode = file.inode;

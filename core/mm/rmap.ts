@@ -16,16 +16,15 @@ function unmapPages(k: Kernel, first: number, end: number, keepCopies: boolean, 
 }
 
 /**
- * Takes a file's pages from `fromPgoff` to before `toPgoff` out of every mapping, before they are truncated: the next touch
- * faults again, and beyond the end that is SIGBUS. Private copies go too, unless `keepCopies` (a hole is punched).
+ * Takes a file's pages from `fromPgoff` on out of every mapping before they are truncated, private copies too: the next touch
+ * faults again, and beyond the end that is SIGBUS. With `endPgoff` a hole is punched: private copies stay.
  */
-export function unmapFileRange(
-  k: Kernel, inodeId: number, fromPgoff: number, toPgoff = Infinity, { keepCopies = false }: { keepCopies?: boolean } = {},
-): void {
-  if (k.state.mm.mappedInodes.has(inodeId)) unmapPages(k, fromPgoff, toPgoff, keepCopies, (vma) => vma.inode === inodeId);
+export function unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number, endPgoff = Infinity): void {
+  if (!k.state.mm.mappedInodes.has(inodeId)) return;
+  unmapPages(k, fromPgoff, endPgoff, endPgoff !== Infinity, (vma) => vma.inode === inodeId);
 }
 
 /** The same for a shared memory object, in which holes are punched. */
-export function unmapShmemRange(k: Kernel, shmem: number, fromPgoff: number, toPgoff: number): void {
-  unmapPages(k, fromPgoff, toPgoff, true, (vma) => vma.shmem === shmem);
+export function unmapShmemRange(k: Kernel, shmem: number, fromPgoff: number, endPgoff: number): void {
+  unmapPages(k, fromPgoff, endPgoff, true, (vma) => vma.shmem === shmem);
 }

@@ -1,0 +1,137 @@
+/** What /proc shows of the machine's memory: meminfo, vmstat, slabinfo, vmallocinfo, swaps. */
+import { PAGE_SIZE } from "../abi/limits.ts";
+import type { Kernel } from "../kernel.ts";
+import { kilobytes } from "../lib/format.ts";
+import { commitLimitPages } from "./accounting.ts";
+import { freePages, totalPages } from "./page_alloc.ts";
+import type { MmState } from "./state.ts";
+import { vmallocAddress } from "./vmalloc.ts";
+
+const KB_PER_PAGE = PAGE_SIZE / 1024;
+
+/** vm.min_free_kbytes: the square root of 16 times the memory in kB. */
+export function minFreePages(mm: MmState): number {
+  return Math.floor(Math.floor(Math.sqrt(totalPages(mm) * KB_PER_PAGE * 16)) / KB_PER_PAGE);
+}
+
+/** Pages of files and drivers that some process has mapped. */
+function mappedPages(mm: MmState): number {
+  let count = 0;
+  for (const frame of mm.frames) if (frame !== null && frame.mapped > 0 && frame.use !== "anon") count++;
+  return count;
+}
+
+/** MemAvailable: what could be had without swapping (si_mem_available). */
+function availablePages(mm: MmState): number {
+  const min = minFreePages(mm);
+  const low = Math.floor((min * 5) / 4);
+  const high = Math.floor((min * 3) / 2);
+  return Math.max(0, freePages(mm) - high + mm.used.file - Math.min(Math.floor(mm.used.file / 2), low));
+}
+
+/** /proc/meminfo */
+export function meminfoText(k: Kernel): string {
+  const { mm, machine } = k.state;
+  const { anon, file, shmem, table, slab } = mm.used;
+  const swap = machine.swapMiB * 256;
+  let vmallocPages = 0;
+  for (const area of mm.vmalloc.values()) vmallocPages += area.frames.length;
+  const ram = mm.ramPages * KB_PER_PAGE;
+  const small = Math.min(ram, 8192);
+  const pages: [name: string, pages: number][] = [
+    ["MemTotal", totalPages(mm)], ["MemFree", freePages(mm)], ["MemAvailable", availablePages(mm)],
+    ["Buffers", 0], ["Cached", file + shmem], ["SwapCached", 0],
+    ["Active", 0], ["Inactive", anon + file + shmem],
+    ["Active(anon)", 0], ["Inactive(anon)", anon + shmem], ["Active(file)", 0], ["Inactive(file)", file],
+    ["Unevictable", 0], ["Mlocked", lockedPages(mm)],
+    ["SwapTotal", swap], ["SwapFree", swap], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
+    ["AnonPages", anon], ["Mapped", mappedPages(mm)], ["Shmem", shmem],
+    ["KReclaimable", 0], ["Slab", slab], ["SReclaimable", 0], ["SUnreclaim", slab],
+    ["KernelStack", k.state.sched.tasks.size * 4], ["PageTables", table], ["SecPageTables", 0],
+    ["NFS_Unstable", 0], ["Bounce", 0], ["WritebackTmp", 0],
+    ["CommitLimit", commitLimitPages(k)], ["Committed_AS", mm.committedPages],
+  ];
+  return pages.map(([name, count]) => kilobytes(name, count * KB_PER_PAGE)).join("")
+    + kilobytes("VmallocTotal", 34359738367) + kilobytes("VmallocUsed", vmallocPages * KB_PER_PAGE) + kilobytes("VmallocChunk", 0)
+    + kilobytes("Percpu", machine.cpus * 260) + kilobytes("HardwareCorrupted", 0)
+    + ["AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped"].map((name) => kilobytes(name, 0)).join("")
+    + ["Total", "Free", "Rsvd", "Surp"].map((name) => `${`HugePages_${name}:`.padEnd(16)}${"0".padStart(8)}\n`).join("")
+    + kilobytes("Hugepagesize", 2048) + kilobytes("Hugetlb", 0)
+    + kilobytes("DirectMap4k", small) + kilobytes("DirectMap2M", ram - small) + kilobytes("DirectMap1G", 0);
+}
+
+function lockedPages(mm: MmState): number {
+  let pages = 0;
+  for (const space of mm.spaces.values()) pages += space.lockedVm;
+  return pages;
+}
+
+/** The lines of /proc/vmstat in their order; those that no value is kept for are 0. */
+const VMSTAT = `nr_free_pages nr_zone_inactive_anon nr_zone_active_anon nr_zone_inactive_file nr_zone_active_file nr_zone_unevictable
+nr_zone_write_pending nr_mlock nr_bounce nr_zspages nr_free_cma numa_hit numa_miss numa_foreign numa_interleave numa_local numa_other
+nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable nr_slab_reclaimable nr_slab_unreclaimable
+nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file workingset_activate_anon
+workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim nr_anon_pages nr_mapped nr_file_pages
+nr_dirty nr_writeback nr_writeback_temp nr_shmem nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped
+nr_anon_transparent_hugepages nr_vmscan_write nr_vmscan_immediate_reclaim nr_dirtied nr_written nr_throttled_written
+nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released nr_kernel_stack nr_page_table_pages nr_sec_page_table_pages
+nr_swapcached pgpromote_success pgpromote_candidate nr_dirty_threshold nr_dirty_background_threshold pgpgin pgpgout pswpin pswpout
+pgalloc_dma pgalloc_dma32 pgalloc_normal pgalloc_movable pgalloc_device allocstall_dma allocstall_dma32 allocstall_normal
+allocstall_movable allocstall_device pgskip_dma pgskip_dma32 pgskip_normal pgskip_movable pgskip_device pgfree pgactivate pgdeactivate
+pglazyfree pgfault pgmajfault pglazyfreed pgrefill pgreuse pgsteal_kswapd pgsteal_direct pgdemote_kswapd pgdemote_direct pgscan_kswapd
+pgscan_direct pgscan_direct_throttle pgscan_anon pgscan_file pgsteal_anon pgsteal_file zone_reclaim_failed pginodesteal slabs_scanned
+kswapd_inodesteal kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly pageoutrun pgrotated drop_pagecache drop_slab oom_kill
+pgmigrate_success pgmigrate_fail compact_stall compact_fail compact_success unevictable_pgs_culled unevictable_pgs_scanned
+unevictable_pgs_rescued unevictable_pgs_mlocked unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded
+thp_fault_alloc thp_fault_fallback swap_ra swap_ra_hit direct_map_level2_splits direct_map_level3_splits nr_unstable`.split(/\s/);
+
+/** /proc/vmstat */
+export function vmstatText(k: Kernel): string {
+  const { mm } = k.state;
+  const { anon, file, shmem, table, slab } = mm.used;
+  const { events } = mm;
+  const values: { [name: string]: number } = {
+    nr_free_pages: freePages(mm), nr_zone_inactive_anon: anon + shmem, nr_zone_inactive_file: file, nr_mlock: lockedPages(mm),
+    numa_hit: events.pgalloc, numa_local: events.pgalloc, nr_inactive_anon: anon + shmem, nr_inactive_file: file,
+    nr_slab_unreclaimable: slab, nr_anon_pages: anon, nr_mapped: mappedPages(mm), nr_file_pages: file + shmem, nr_shmem: shmem,
+    nr_kernel_stack: k.state.sched.tasks.size * 16, nr_page_table_pages: table,
+    pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate,
+    pgfault: events.pgfault, pgmajfault: events.pgmajfault, pgreuse: events.pgreuse, oom_kill: events.oomKill,
+  };
+  return VMSTAT.map((name) => `${name} ${values[name] ?? 0}\n`).join("");
+}
+
+/** /proc/swaps: one partition when the machine has swap. */
+export function swapsText(k: Kernel): string {
+  const head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+  const { swapMiB } = k.state.machine;
+  return swapMiB === 0 ? head : `${head}/dev/vda                                partition\t${swapMiB * 1024 - 4}\t\t0\t\t-2\n`;
+}
+
+/** /proc/vmallocinfo: one line an area. */
+export function vmallocinfoText(k: Kernel): string {
+  let text = "";
+  for (const area of k.state.mm.vmalloc.values()) {
+    const start = vmallocAddress(k, area.id);
+    const end = start + BigInt((area.frames.length + 1) * PAGE_SIZE);
+    const hex = (address: bigint): string => `0x${address.toString(16)}`;
+    text += `${hex(start)}-${hex(end)} ${String((area.frames.length + 1) * PAGE_SIZE).padStart(7)} ` +
+      `${area.owner} pages=${area.frames.length} vmalloc${area.user ? " user" : ""} N0=${area.frames.length}\n`;
+  }
+  return text;
+}
+
+/** /proc/slabinfo: the kmalloc caches that hold something. */
+export function slabinfoText(k: Kernel): string {
+  let text = "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables " +
+    "<limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n";
+  for (const slab of [...k.state.mm.slabs.values()].sort((a, b) => b.size - a.size)) {
+    const name = `kmalloc-${slab.size >= 1024 ? `${slab.size / 1024}k` : slab.size}`;
+    const perSlab = Math.floor(PAGE_SIZE / slab.size);
+    const count = slab.frames.length;
+    const pad = (value: number, width: number): string => String(value).padStart(width);
+    text += `${name.padEnd(17)} ${pad(slab.live, 6)} ${pad(count * perSlab, 6)} ${pad(slab.size, 6)} ${pad(perSlab, 4)} ${pad(1, 4)} : ` +
+      `tunables ${pad(0, 4)} ${pad(0, 4)} ${pad(0, 4)} : slabdata ${pad(count, 6)} ${pad(count, 6)} ${pad(0, 6)}\n`;
+  }
+  return text;
+}
