@@ -1,10 +1,13 @@
 /** The socket record: struct socket and struct sock in one, with the part of its protocol. */
 import { AF_INET, SOCK_STREAM } from "../abi/socket.ts";
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../abi/epoll.ts";
+import { POLL_HUP, POLL_IN, POLL_OUT, SIGIO } from "../abi/signal.ts";
+import { killFasync } from "../fs/fasync.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { newWaitQueue, wake, type WaitQueue } from "../sched/wait_queue.ts";
 import { byteQueue, type ByteQueue } from "./byte_queue.ts";
-import { TCP_CLOSE } from "./tcp_states.ts";
+import { SHUTDOWN_MASK, TCP_CLOSE } from "./tcp_states.ts";
 
 /** Options that act; the ones that are only remembered lie in `stored`. */
 export interface SocketOptions {
@@ -237,9 +240,17 @@ export function takeError(socket: Socket): number {
 export function stateChange(k: Kernel, socket: Socket): void {
   wake(k, socket.readWait, { nr: Infinity });
   wake(k, socket.writeWait, { nr: Infinity });
+  if (socket.fasync.length > 0) killFasync(k, socket.fasync, SIGIO, socket.shutdown === SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
 }
 
-/** Bytes or a datagram came: readers and those that want SIGIO (sk_data_ready). */
+/** Bytes, a datagram or a connection came: readers and those that want SIGIO (sk_data_ready). */
 export function dataReady(k: Kernel, socket: Socket): void {
-  wake(k, socket.readWait);
+  wake(k, socket.readWait, { key: POLLIN | POLLRDNORM });
+  if (socket.fasync.length > 0) killFasync(k, socket.fasync, SIGIO, POLL_IN);
+}
+
+/** There is room to send again (sk_write_space). */
+export function writeSpace(k: Kernel, socket: Socket): void {
+  wake(k, socket.writeWait, { nr: Infinity, key: POLLOUT | POLLWRNORM | POLLWRBAND });
+  if (socket.fasync.length > 0) killFasync(k, socket.fasync, SIGIO, POLL_OUT);
 }

@@ -10,11 +10,10 @@ import { putUser32 } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { wake } from "../sched/wait_queue.ts";
 import { append, copyOut, drop, front, move } from "./byte_queue.ts";
 import { put, room, take, type Message } from "./message.ts";
 import { flushFin, peerOf, resetArrived } from "./tcp_close.ts";
-import { dataReady, takeError, tcpOf, underPressure, type Socket } from "./socket.ts";
+import { dataReady, takeError, tcpOf, underPressure, writeSpace, type Socket } from "./socket.ts";
 import {
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
@@ -113,7 +112,7 @@ export function push(k: Kernel, socket: Socket): void {
     if (moved <= 0) return;
     charge(k, Math.ceil(moved / MSS) * costs(k).tcpSegmentNs);
     dataReady(k, peer);
-    if (writeable(k, socket)) wake(k, socket.writeWait, { nr: Infinity });
+    if (writeable(k, socket)) writeSpace(k, socket);
   }
   flushFin(k, socket);
 }

@@ -1,8 +1,7 @@
 /** A unix socket's queue of messages, what they count against their senders, and the room that opens as they go. */
 import type { Kernel } from "../kernel.ts";
-import { wake } from "../sched/wait_queue.ts";
 import { detachFiles, putFiles } from "./scm.ts";
-import { dataReady, underPressure, unixOf, type Socket, type Unix, type UnixMessage } from "./socket.ts";
+import { dataReady, underPressure, unixOf, writeSpace, type Socket, type Unix, type UnixMessage } from "./socket.ts";
 import { TCP_LISTEN } from "./tcp_states.ts";
 
 export function queueLength(unix: Unix): number {
@@ -42,7 +41,7 @@ export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index
   const sender = k.state.net.sockets.get(message.sender);
   if (sender?.unix == null) return;
   sender.unix.allocated -= message.truesize;
-  if (unixWritable(sender)) wake(k, sender.writeWait, { nr: Infinity });
+  if (unixWritable(sender)) writeSpace(k, sender);
 }
 
 /** Drops everything; descriptors under way are closed. Answers the connections that waited to be accepted. */

@@ -41,7 +41,7 @@ export function segmentsAt(register: number | bigint, count: number | bigint, vi
 
 
 /** Reads `[bytes, …]` or `[{ iov_len }, …]`, whose bases may be given as pointers. */
-function readVector(value: Json | undefined, problem: (message: string) => void): Block | undefined {
+export function readVector(value: Json | undefined, problem: (message: string) => void): Block | undefined {
   if (!Array.isArray(value)) return undefined;
   let room = BUFFER_LIMIT;
   const block: Block = { bytes: new Uint8Array(value.length * IOVEC), pointers: [] };
