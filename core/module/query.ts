@@ -3,7 +3,7 @@ import { must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import { moduleDefinitions, type ModuleDefinition, type ModuleVariant } from "./definition.ts";
 import type { Module } from "./state.ts";
-import { moduleFlags } from "./taint.ts";
+import { moduleFlags } from "../sched/taint.ts";
 
 export function definitionOf(module: Module): ModuleDefinition {
   return must(moduleDefinitions, module.name);
@@ -55,12 +55,4 @@ export function modulesText(k: Kernel, showAddresses: boolean): string {
       + `${kernelAddressText(module.loadAddr, showAddresses)}${flags === "" ? "" : ` ${flags}`}\n`;
   }
   return text;
-}
-
-/** `Modules linked in: oops(OE+) full(OE) [last unloaded: kxo(OE)]`, as crash reports have it. */
-export function modulesLinkedIn(k: Kernel): string {
-  let text = "Modules linked in:";
-  for (const module of [...k.state.modules.loaded.values()].reverse()) text += ` ${module.name}${moduleFlags(module)}`;
-  const { lastUnloaded } = k.state.modules;
-  return lastUnloaded === "" ? text : `${text} [last unloaded: ${lastUnloaded}]`;
 }

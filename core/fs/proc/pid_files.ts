@@ -1,0 +1,162 @@
+/** The smaller files of /proc/PID (proc(5)). */
+import { EACCES, EINVAL } from "../../abi/errno.ts";
+import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from "../../abi/capability.ts";
+import { TASK_COMM_LEN } from "../../abi/limits.ts";
+import type { Kernel } from "../../kernel.ts";
+import { hex } from "../../lib/format.ts";
+import { hashText53 } from "../../lib/hash.ts";
+import { kstrtoint, kstrtoull } from "../../lib/kstrto.ts";
+import { totalPages } from "../../mm/page_alloc.ts";
+import { mapsText, smapsText, statmNumbers } from "../../mm/proc.ts";
+import { rssPages } from "../../mm/space.ts";
+import { capable } from "../../sched/cred.ts";
+import { groupOf, type Task } from "../../sched/task.ts";
+import { ptraceMayAccess } from "./access.ts";
+import { procPidFile } from "./registry.ts";
+
+const terminated = (texts: readonly string[]): string => texts.map((text) => `${text}\0`).join("");
+
+procPidFile("cmdline", (k, task) => (task.state === "zombie" ? "" : terminated(groupOf(k, task).cmdline)));
+procPidFile("environ", (k, task) => (task.state === "zombie" ? "" : terminated(groupOf(k, task).environ)), { mode: 0o400, check: "read" });
+
+procPidFile("comm", (_k, task) => `${task.comm}\n`, {
+  mode: 0o644,
+  // As Linux: a newline that echo sends along becomes part of the name.
+  write: (_k, writer, task, text) => {
+    if (writer.tgid !== task.tgid) return -EINVAL;
+    const nul = text.indexOf("\0");
+    task.comm = (nul < 0 ? text : text.slice(0, nul)).slice(0, TASK_COMM_LEN - 1);
+    return text.length;
+  },
+});
+
+/** Files about memory; a task without an address space has empty ones. */
+const hasMemory = (task: Task): boolean => task.mm !== 0 && task.state !== "zombie";
+procPidFile("maps", (k, task) => (hasMemory(task) ? mapsText(k, task) : ""), { check: "read" });
+procPidFile("smaps", (k, task) => (hasMemory(task) ? smapsText(k, task) : ""), { check: "read" });
+procPidFile("statm", (k, task) => `${hasMemory(task) ? statmNumbers(k, task).join(" ") : "0 0 0 0 0 0 0"}\n`);
+
+procPidFile("wchan", (k, task, ctx) =>
+  (task.state === "sleeping" && task.sleep !== null && ptraceMayAccess(k, ctx, task) ? task.sleep.wchan : "0"));
+
+/** The system call that the task sleeps in: number and registers as they were at entry. */
+interface CallLocals {
+  nr: number;
+  regs: (number | bigint)[];
+}
+
+procPidFile("syscall", (_k, task) => {
+  if (task.state === "runnable" || task.state === "parked") return "running\n";
+  const frame = task.frames.findLast(({ code }) => code === "syscall");
+  if (frame === undefined) return "-1 0x0 0x0\n";
+  const { nr, regs } = frame.locals as CallLocals;
+  const args = Array.from({ length: 6 }, (_, i) => `0x${hex(regs[i] ?? 0)}`);
+  return `${nr} ${args.join(" ")} 0x0 0x0\n`;
+}, { mode: 0o400, check: "attach" });
+
+/** A function with an offset and a length, the same ones for a name each time: code here has no addresses. */
+function withOffset(name: string): string {
+  const size = 0x40 + (hashText53(name) % 0x40) * 8;
+  return `${name}+0x${(size >> 1).toString(16)}/0x${size.toString(16)}`;
+}
+
+function stackText(_k: Kernel, task: Task): string {
+  if (task.state !== "sleeping" || task.sleep === null) return "";
+  const functions = task.sleep.wchan === "0" ? [] : [withOffset(task.sleep.wchan)];
+  const inCall = task.frames.some(({ code }) => code === "syscall");
+  const below = task.kind === "kthread" ? ["kthread+0xd8/0x100", "ret_from_fork+0x22/0x30"]
+    : inCall ? ["do_syscall_64+0x5d/0xb0", "entry_SYSCALL_64_after_hwframe+0x6e/0xd8"] : [];
+  return [...functions, ...below].map((line) => `[<0>] ${line}\n`).join("");
+}
+procPidFile("stack", stackText, { mode: 0o400, check: "attach" });
+
+procPidFile("personality", (_k, task) => `${hex(task.personality, 8)}\n`, { mode: 0o400, check: "attach" });
+procPidFile("loginuid", () => "4294967295", 0o644);
+procPidFile("sessionid", () => "4294967295");
+procPidFile("cgroup", () => "");
+procPidFile("cpuset", () => "/\n");
+procPidFile("coredump_filter", () => "00000033\n", 0o644);
+procPidFile("autogroup", () => "", { mode: 0o644, processOnly: true });
+procPidFile("auxv", (_k, task) => (hasMemory(task) ? "\0".repeat(16) : ""), { mode: 0o400, check: "read" });
+procPidFile("setgroups", () => "allow\n", { mode: 0o644, processOnly: true });
+for (const name of ["uid_map", "gid_map"]) procPidFile(name, () => "         0          0 4294967295\n", 0o644);
+
+procPidFile("timerslack_ns", (_k, task) => `${task.timerSlackNs}\n`, {
+  mode: 0o666, processOnly: true,
+  write: (_k, writer, task, text) => {
+    const parsed = kstrtoull(text, 10);
+    if ("errno" in parsed) return parsed.errno;
+    if (writer.tgid !== task.tgid && !capable(writer, CAP_SYS_NICE)) return -EACCES;
+    task.timerSlackNs = parsed.value === 0n ? DEFAULT_SLACK_NS : Number(parsed.value);
+    return text.length;
+  },
+});
+const DEFAULT_SLACK_NS = 50_000;
+
+/** Differs from Linux: transfers are not counted by process. */
+procPidFile("io", () => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n", { mode: 0o400, check: "read" });
+
+const OOM_MIN = -1000;
+const OOM_MAX = 1000;
+
+/** 0 for what is never killed, else two thirds of 1000 plus the share of memory in thousandths, moved by oom_score_adj (proc_oom_score). */
+function oomScore(k: Kernel, task: Task): number {
+  const { oomScoreAdj } = groupOf(k, task);
+  const space = k.state.mm.spaces.get(task.mm);
+  if (oomScoreAdj === OOM_MIN || space === undefined) return 0;
+  const total = totalPages(k.state.mm) + k.state.machine.swapMiB * 256;
+  const points = rssPages(space) + space.tables + Math.trunc((oomScoreAdj * total) / 1000);
+  return Math.max(0, Math.trunc(((1000 + Math.trunc((points * 1000) / total)) * 2) / 3));
+}
+procPidFile("oom_score", (k, task) => `${oomScore(k, task)}\n`);
+
+/** Below what the process has, only a privileged writer may go. */
+function setOomScoreAdj(k: Kernel, writer: Task, task: Task, value: number): number {
+  const group = groupOf(k, task);
+  if (value < OOM_MIN || value > OOM_MAX) return -EINVAL;
+  if (value < group.oomScoreAdj && !capable(writer, CAP_SYS_RESOURCE)) return -EACCES;
+  group.oomScoreAdj = value;
+  return 0;
+}
+procPidFile("oom_score_adj", (k, task) => `${groupOf(k, task).oomScoreAdj}\n`, {
+  mode: 0o644,
+  write: (k, writer, task, text) => {
+    const parsed = kstrtoint(text.trim(), 0);
+    if ("errno" in parsed) return parsed.errno;
+    return setOomScoreAdj(k, writer, task, parsed.value) || text.length;
+  },
+});
+
+/** The old scale of -17 to 15, kept for old programs. */
+const OOM_DISABLE = -17;
+const OOM_ADJUST_MAX = 15;
+procPidFile("oom_adj", (k, task) => {
+  const { oomScoreAdj } = groupOf(k, task);
+  const adj = oomScoreAdj === OOM_MAX ? OOM_ADJUST_MAX : Math.trunc((oomScoreAdj * -OOM_DISABLE) / OOM_MAX);
+  return `${adj}\n`;
+}, {
+  mode: 0o644,
+  write: (k, writer, task, text) => {
+    const parsed = kstrtoint(text.trim(), 0);
+    if ("errno" in parsed) return parsed.errno;
+    const { value } = parsed;
+    if ((value < -16 || value > OOM_ADJUST_MAX) && value !== OOM_DISABLE) return -EINVAL;
+    const scaled = value === OOM_ADJUST_MAX ? OOM_MAX : Math.trunc((value * OOM_MAX) / -OOM_DISABLE);
+    return setOomScoreAdj(k, writer, task, scaled) || text.length;
+  },
+});
+
+const row = (name: string, value: string | number): string => `${name.padEnd(45)}:${String(value).padStart(21)}\n`;
+const milliseconds = (ns: number): string => `${Math.floor(ns / 1e6)}.${String(Math.floor(ns % 1e6)).padStart(6, "0")}`;
+
+/** What the scheduler tells of a task; averages are not kept here. */
+function schedText(k: Kernel, task: Task): string {
+  const head = `${task.comm} (${task.tid}, #threads: ${groupOf(k, task).threads.length})\n`;
+  const runNs = task.utimeNs + task.stimeNs;
+  return `${head}${"-".repeat(67)}\n`
+    + row("se.exec_start", milliseconds(task.readyNs)) + row("se.vruntime", milliseconds(runNs)) + row("se.sum_exec_runtime", milliseconds(runNs))
+    + row("se.nr_migrations", 0) + row("nr_switches", task.voluntarySwitches + task.involuntarySwitches)
+    + row("nr_voluntary_switches", task.voluntarySwitches) + row("nr_involuntary_switches", task.involuntarySwitches)
+    + row("se.load.weight", 1_048_576) + row("policy", 0) + row("prio", 120 + task.nice);
+}
+procPidFile("sched", schedText, 0o644);

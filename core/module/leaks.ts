@@ -1,0 +1,35 @@
+/** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code. */
+import type { Kernel } from "../kernel.ts";
+import { printk } from "../sched/printk.ts";
+import type { Module } from "./state.ts";
+
+const ERR = 3;
+
+/** Whether the file operations named so belong to the module. */
+function isOf(k: Kernel, module: Module, ops: string): boolean {
+  return k.tables.fileOperations.get(ops)?.owner === module.name;
+}
+
+/** Everything that is registered and runs the module's code, a phrase each. */
+export function registrationsOf(k: Kernel, module: Module): string[] {
+  const { cdevs, misc, classes, devices, debugfs, procEntries } = k.state.drivers;
+  const found: string[] = [];
+  for (const { dev, ops } of cdevs) if (isOf(k, module, ops)) found.push(`character device ${dev >>> 20}:${dev & 0xfffff}`);
+  for (const { name, ops } of misc) if (isOf(k, module, ops)) found.push(`misc device '${name}'`);
+  for (const { name, owner } of classes.values()) {
+    if (owner !== module.name) continue;
+    for (const device of devices.values()) if (device.className === name) found.push(`device '${device.name}' of class '${name}'`);
+    found.push(`class '${name}'`);
+  }
+  for (const [path, { ops }] of debugfs) if (isOf(k, module, ops)) found.push(`debugfs file '${path}'`);
+  for (const [path, { ops }] of procEntries) if (isOf(k, module, ops)) found.push(`proc entry '/proc/${path}'`);
+  return found;
+}
+
+/**
+ * Tells of what a module that goes has left behind, one line each.
+ * Differs from Linux, which says nothing until somebody runs into the freed code.
+ */
+export function leftBehind(k: Kernel, module: Module): void {
+  for (const what of registrationsOf(k, module)) printk(k, ERR, `${module.name}: module leaves ${what} behind`);
+}
