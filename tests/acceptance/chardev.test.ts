@@ -1,0 +1,67 @@
+/** /dev/null, /dev/zero and /dev/full answer every call as a recorded Linux did. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newSession, type Session } from "./client.ts";
+import { ROWS, type Observed, type Probe } from "./prober.ts";
+import { startServer, type Server } from "./server.ts";
+
+interface Recorded extends Observed {
+  dev: string;
+  call: string;
+}
+
+const recorded = (file: string): Recorded[] =>
+  readFileSync(join(import.meta.dirname, "data", file), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as Recorded);
+
+let server: Server;
+let session: Session;
+beforeAll(async () => {
+  server = await startServer();
+  session = await newSession(server.url);
+});
+afterAll(() => server.end());
+
+/** The probe read into a buffer of its program's; what lay behind it was another each time. */
+const PAGES_BEFORE_HOLE: Record<string, number> = { "/dev/null": 1, "/dev/zero": 2, "/dev/full": 4 };
+
+for (const path of ["/dev/null", "/dev/zero", "/dev/full"]) {
+  test(`${path} answers as recorded`, async () => {
+    const process = await session.process({ comm: "probe" });
+    const probe: Probe = {
+      process, path, rw: -1, ro: -1, wo: -1, nb: -1, opath: -1, file: -1, pipe: [-1, -1], maps: {}, pagesBeforeHole: PAGES_BEFORE_HOLE[path]!,
+    };
+    const rows = recorded("cdev-mem.jsonl").filter(({ dev }) => dev === path);
+    const expected: Record<string, Observed> = {};
+    const observed: Record<string, Observed> = {};
+    for (const { call, ret, errno, note } of rows) {
+      expected[call] = note === undefined ? { ret, errno } : { ret, errno, note };
+      const row = ROWS[call];
+      if (row === undefined) throw new Error(`no such row: ${call}`);
+      observed[call] = await row(probe);
+      if (call === "open(O_PATH)") await openHelpers(probe);
+    }
+    expect(observed).toEqual(expected);
+    expect(rows.length).toBeGreaterThan(100);
+  });
+}
+
+/** A file and a pipe for the rows that move bytes between two descriptors: opened after the rows that name descriptors by number. */
+async function openHelpers(probe: Probe): Promise<void> {
+  probe.file = await probe.process.must("openat", { pathname: "/tmp/probe", flags: "O_RDWR|O_CREAT|O_TRUNC", mode: "0600" });
+  probe.pipe = (await probe.process.call("pipe2", { flags: "O_NONBLOCK" })).pipefd!;
+}
+
+test("opening what is no device, and nodes that no driver answers for, fails as recorded", async () => {
+  const process = await session.process({ comm: "probe" });
+  await process.must("mknod", { pathname: "/dev/nodrv", mode: "S_IFCHR|0666", dev: { major: 60, minor: 0 } });
+  await process.must("mknod", { pathname: "/dev/nodrvb", mode: "S_IFBLK|0666", dev: { major: 60, minor: 0 } });
+  await process.must("mknod", { pathname: "/dev/badminor", mode: "S_IFCHR|0666", dev: { major: 1, minor: 200 } });
+  await process.must("mknod", { pathname: "/tmp/fifo", mode: "S_IFIFO|0666" });
+  for (const { dev, call, ret, errno } of recorded("cdev-open.jsonl")) {
+    const flags = /^open\((.*)\)$/.exec(call)![1];
+    const answer = await process.call("openat", { pathname: dev, flags });
+    expect({ dev, flags, ret: answer.ret, errno: answer.errno }).toEqual({ dev, flags, ret, errno });
+    if (answer.errno === null) await process.must("close", { fd: answer.ret });
+  }
+});

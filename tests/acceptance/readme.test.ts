@@ -1,0 +1,59 @@
+/** The README's lab runs as it stands, pasted into a shell. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ROOT, startServer } from "./server.ts";
+
+/** The shell lines between the markers. */
+function labBlock(): string {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const block = /<!-- vdev:begin -->\n```sh\n([\s\S]*?)```\n<!-- vdev:end -->/.exec(readme)?.[1];
+  if (block === undefined) throw new Error("README.md has no vdev block");
+  return block;
+}
+
+function bash(script: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("bash", [], { stdio: ["pipe", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+    child.stdin.end(script);
+  });
+}
+
+test("every line of the README's lab prints what it should", async () => {
+  const block = labBlock();
+  expect(block.match(/^SYSLAB=.*$/gm)).toEqual(["SYSLAB=http://127.0.0.1:3000"]);
+  const server = await startServer();
+  try {
+    const { code, stdout, stderr } = await bash(block.replace(/^SYSLAB=.*$/m, `SYSLAB=${server.url}`));
+    expect(stderr).toBe("");
+    expect(stdout.replace(/^\[ *\d+\.\d{6}\] /gm, "[] ").trimEnd().split("\n")).toEqual([
+      "Module                  Size  Used by",
+      "slave_device           16384  0",
+      "master_device          16384  0",
+      "ksocket                16384  2 slave_device,master_device",
+      'openat(AT_FDCWD, "/dev/master_device", O_RDWR) = 3',
+      'openat(AT_FDCWD, "/dev/slave_device", O_RDWR) = 3',
+      "inet_csk_accept",
+      "ioctl(3, 0x12345677, 0x7ffeffffe000) = 0",
+      "ioctl(3, 0x12345677, 0) = 0",
+      'openat(AT_FDCWD, "/tmp/in.txt", O_RDONLY) = 4',
+      'write(3, "hello from the master", 21) = 21',
+      "hello from the master",
+      'openat(AT_FDCWD, "/tmp/out.txt", O_RDWR|O_CREAT|O_TRUNC, 0644) = 4',
+      'write(4, "hello from the master", 21) = 21',
+      "hello from the master",
+      "ioctl(3, 0x12345679, 0) = 0",
+      "ioctl(3, 0x12345679, 0) = 0",
+    ]);
+    expect(code).toBe(0);
+  } finally {
+    await server.end();
+  }
+});
