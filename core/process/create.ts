@@ -6,6 +6,7 @@ import { SIGCHLD } from "../abi/signal.ts";
 import { exitFiles, fdInstall, newFdTable } from "../fs/fd_table.ts";
 import { exitFs, fsOf, newFsStruct, setCwd, treeRoot, walkContext } from "../fs/fs_struct.ts";
 import { walkPath } from "../fs/namei.ts";
+import { bytesName } from "../fs/names.ts";
 import { vfsOpen } from "../fs/open.ts";
 import { newSpace } from "../mm/space.ts";
 import { dropSpace } from "../mm/fork.ts";
@@ -27,15 +28,9 @@ import { removeGroup } from "./reap.ts";
 
 export { INIT_PID, KTHREADD_PID, maxThreads, PROCESS_LIMIT };
 
-/** A name as a task bears it: 15 bytes, never half a character. */
+/** A name as a task bears it: at most 15 bytes, one character each. */
 export function commOf(name: string): string {
-  let end = 0;
-  for (const char of name) {
-    const next = end + char.length;
-    if (utf8Encode(name.slice(0, next)).length > TASK_COMM_LEN - 1) break;
-    end = next;
-  }
-  return name.slice(0, end);
+  return bytesName(utf8Encode(name).subarray(0, TASK_COMM_LEN - 1));
 }
 
 /** A task with every field as of one that has done nothing yet; it is in no table. */
@@ -58,11 +53,11 @@ export function blankGroup(k: Kernel, tgid: number, parent: number): ThreadGroup
   return {
     tgid, parent, pgid: tgid, sid: tgid, threads: [tgid], children: [], member: "", created: false,
     rlimits: defaultRlimits(Math.floor(maxThreads(k) / 2)), sighand: 0, pending: [],
-    exitStatus: -1, exiting: -1, waitNotice: 0, stopSignal: 0, childWait: newWaitQueue(k), stopWait: newWaitQueue(k), threadWait: newWaitQueue(k),
+    exitStatus: -1, exiting: -1, waitNotice: 0, stopSignal: 0, childWait: newWaitQueue(k), stopWait: newWaitQueue(k), signalWait: newWaitQueue(k), threadWait: newWaitQueue(k),
     execed: false, childReaper: false,
     childUtimeNs: 0, childStimeNs: 0, childMinFlt: 0, childMajFlt: 0, childVoluntary: 0, childInvoluntary: 0,
     deadUtimeNs: 0, deadStimeNs: 0, deadMinFlt: 0, deadMajFlt: 0, deadVoluntary: 0, deadInvoluntary: 0,
-    maxRssPages: 0, childMaxRssPages: 0, realTimer: 0, realPeriodNs: 0, realUntilNs: 0, vforkParent: 0, vforkWait: 0,
+    maxRssPages: 0, childMaxRssPages: 0, realTimer: 0, realPeriodNs: 0, realUntilNs: 0, vforkParent: 0, vforkWait: newWaitQueue(k),
     virtualTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 }, profTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 },
     posixTimers: [], nextPosixTimer: 0, deleted: false,
     oomScoreAdj: 0, cmdline: [], environ: [], exe: "",
@@ -84,9 +79,13 @@ export function addGroup(k: Kernel, group: ThreadGroup, task: Task): void {
   sched.groups.set(group.tgid, group);
   if (group.parent !== 0) must(sched.groups, group.parent).children.push(group.tgid);
   sched.forks++;
-  if (task.kind !== "kthread") {
-    emit(k, { event: "process", data: { pid: task.tid, what: "created", comm: task.comm, parent: group.parent, uid: task.cred.uid, member: group.member } });
-  }
+}
+
+/** Tells of a new process; of kernel threads nothing is told. */
+export function announce(k: Kernel, { tgid, comm, kind, cred }: Task): void {
+  if (kind === "kthread") return;
+  const { parent, member } = must(k.state.sched.groups, tgid);
+  emit(k, { event: "process", data: { pid: tgid, what: "created", comm, parent, uid: cred.uid, member } });
 }
 
 export interface NewTask {
@@ -155,7 +154,10 @@ function createUser(k: Kernel, { comm, uid, parent, member, home }: NewProcess, 
   task.fs = newFsStruct(k);
   task.mm = newSpace(k);
   const error = openStandard(k, task) || enterHome(k, task, home);
-  if (error === 0) return task;
+  if (error === 0) {
+    announce(k, task);
+    return task;
+  }
   exitFiles(k, task);
   exitFs(k, task);
   dropSpace(k, task);

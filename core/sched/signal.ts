@@ -90,6 +90,7 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
   if (number >= SIGRTMIN && queue.length >= rlimit(k, target, RLIMIT_SIGPENDING)) return -EAGAIN;
   queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
   emit(k, { event: "signal", data: { pid: group.tgid, signal: signalName(number) } });
+  wake(k, group.signalWait, { nr: Infinity });
   if (number === SIGKILL) killThreads(k, group);
   else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];

@@ -140,6 +140,8 @@ export interface ThreadGroup {
   childWait: number;
   /** Where a stopped thread sleeps. */
   stopWait: number;
+  /** Woken by every signal that is queued, blocked ones too (signalfd). */
+  signalWait: number;
   /** Where execve waits for the other threads to end. */
   threadWait: number;
   execed: boolean;
