@@ -1,10 +1,13 @@
 /** devtmpfs: device nodes appear in /dev as devices do, with the modes that udev would give them (drivers/base/devtmpfs.c). */
+import { IN_CREATE, IN_DELETE } from "../abi/inotify.ts";
 import { S_IFCHR, S_IFDIR } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
+import { directoryChanged } from "./create.ts";
 import { addEntry, removeEntry } from "./dcache.ts";
-import { dentryOf, inodeOf, type Dentry, type Inode } from "./inode.ts";
+import { dentryOf, inodeOf, type Dentry } from "./inode.ts";
 import type { SuperBlock } from "./mount.ts";
-import { DIRENT_BYTES, newInode } from "./new_inode.ts";
+import { newInode } from "./new_inode.ts";
+import { notifyChild } from "./notify.ts";
 import { currentTime } from "./times.ts";
 
 const DEFAULT_MODE = 0o600;
@@ -22,9 +25,11 @@ function childOf(k: Kernel, parent: Dentry, name: string): Dentry | null {
 
 function enter(k: Kernel, sb: SuperBlock, parent: Dentry, name: string, mode: number, rdev: number): Dentry {
   const dir = inodeOf(k, parent.inode);
-  const dentry = addEntry(k, parent, name, newInode(k, sb, { mode, uid: 0, gid: 0, rdev }));
+  const inode = newInode(k, sb, { mode, uid: 0, gid: 0, rdev });
+  const dentry = addEntry(k, parent, name, inode);
   if (rdev === 0) dir.nlink++;
-  changed(k, dir, DIRENT_BYTES);
+  directoryChanged(k, dir, 1);
+  notifyChild(k, dir, inode, name, IN_CREATE);
   return dentry;
 }
 
@@ -36,14 +41,9 @@ function leave(k: Kernel, dentry: Dentry): void {
     inode.nlink = 0;
   } else inode.nlink--;
   inode.ctimeNs = currentTime(k);
+  directoryChanged(k, dir, -1);
+  notifyChild(k, dir, inode, dentry.name, IN_DELETE);
   removeEntry(k, dentry);
-  changed(k, dir, -DIRENT_BYTES);
-}
-
-function changed(k: Kernel, dir: Inode, bytes: number): void {
-  dir.size += bytes;
-  dir.mtimeNs = currentTime(k);
-  dir.ctimeNs = dir.mtimeNs;
 }
 
 /** The mode that machine.udev asks for, or the driver's own. */

@@ -1,8 +1,9 @@
 /** Modules as the service shows them: what can be inserted, what is loaded, and kmod's own texts. */
-import { MODULES_DIRECTORY } from "../abi/release.ts";
 import type { Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { moduleDefinitions, VARIANTS, type ModuleDefinition, type ParamSpec, type ParamValue, type Variant } from "./definition.ts";
+import { kernfsOrder } from "../fs/sysfs/order.ts";
+import { moduleFilePath } from "./files.ts";
 import { lsmodText } from "./messages.ts";
 import { modinfoLines, modinfoText } from "./modinfo.ts";
 import { coreSize, definitionOf, variantOf } from "./query.ts";
@@ -54,7 +55,7 @@ function paramView({ name, type, description, perm, default: value, array }: Par
 function entryOf(definition: ModuleDefinition): CatalogueEntry {
   const { name, license, version, description, author, depends, params, exports, variants } = definition;
   return {
-    name, license: license ?? "", version: version ?? "", description: description ?? "", authors: author ?? [], depends: [...depends],
+    name, license, version: version ?? "", description: description ?? "", authors: author ?? [], depends: [...depends],
     params: params.map(paramView), exports: exports.map((symbol) => symbol.name),
     variants: VARIANTS.flatMap((variant) => {
       const build = variants[variant];
@@ -63,23 +64,23 @@ function entryOf(definition: ModuleDefinition): CatalogueEntry {
   };
 }
 
-/** Everything under /lib/modules, by name. */
+/** Everything under /lib/modules, by name; modules of the tests are not told. */
 export function moduleCatalogue(): CatalogueEntry[] {
-  return [...moduleDefinitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map(entryOf);
+  return [...moduleDefinitions.values()].filter(({ hidden }) => hidden !== true).sort((a, b) => (a.name < b.name ? -1 : 1)).map(entryOf);
 }
 
 /** modinfo's text for one build of a module; null when there is none of that name. */
 export function modinfo(name: string, variant: Variant = "corrected"): string | null {
   const definition = moduleDefinitions.get(name.replaceAll("-", "_"));
   if (definition?.variants[variant] === undefined) return null;
-  return modinfoText(`${MODULES_DIRECTORY}/${variant}/${definition.name}.ko`, modinfoLines(definition));
+  return modinfoText(moduleFilePath(definition.name, variant), modinfoLines(definition));
 }
 
 function loadedView(module: Module): LoadedModule {
   const { name, variant, state, refcount, holders, params } = module;
   return {
-    name, variant, defects: [...variantOf(module).defects], state, size: coreSize(module), refcount, usedBy: [...holders],
-    params: Object.fromEntries(definitionOf(module).params.map((spec) => [spec.name, paramJson(params[spec.name])])),
+    name, variant, defects: [...variantOf(module).defects], state, size: coreSize(module), refcount, usedBy: kernfsOrder(holders),
+    params: Object.fromEntries(definitionOf(module).params.map((spec) => [spec.name, paramJson(params[spec.name] ?? spec.default)])),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Modules: init_module(2), finit_module(2), delete_module(2). */
+/** Modules: init_module(2), finit_module(2), delete_module(2); the rows of the log stand beside them. */
 import { EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOEXEC, ENOMEM, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
 import { CAP_SYS_MODULE } from "../abi/capability.ts";
 import { deleteModuleFlags, MODULE_INIT_COMPRESSED_FILE, moduleInitFlags } from "../abi/module.ts";
@@ -14,6 +14,7 @@ import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fd, flags, inBuffer, path, size } from "./args.ts";
 import type { Rows } from "./row.ts";
+import { syslogRows } from "./syslog.ts";
 
 const KNOWN_FLAGS = 7;
 const ELF_HEADER_SIZE = 64;
@@ -73,4 +74,5 @@ export const moduleRows: Rows = {
   init_module: { x86_64: 175, args: [inBuffer("module_image", "len"), size("len", "module_image"), path("param_values")], run: sysInitModule },
   delete_module: { x86_64: 176, args: [path("name"), flags("flags", deleteModuleFlags)], run: sysDeleteModule },
   finit_module: { x86_64: 313, args: [fd("fd"), path("param_values"), flags("flags", moduleInitFlags)], run: sysFinitModule },
+  ...syslogRows,
 };
