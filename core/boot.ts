@@ -11,6 +11,7 @@ import type { Kernel } from "./kernel.ts";
 import { seedRng } from "./lib/rng.ts";
 import { DEFAULT_MACHINE } from "./machine.ts";
 import { mmInit } from "./mm/state.ts";
+import { bootModules } from "./module/boot.ts";
 import { moduleInit } from "./module/state.ts";
 import { netInit } from "./net/state.ts";
 import { createTask, kthread } from "./process/create.ts";
@@ -43,6 +44,7 @@ export function boot({ machine: options, realtimeNs }: BootInput): { kernel: Ker
   bootFs(kernel); // the tree: /, /dev, /proc, /sys, /tmp
   startInit(kernel); // pid 1, which adopts orphans
   startThreads(kernel); // kthreadd and the threads that ps shows
+  bootModules(kernel); // the files of the modules
   bootDrivers(kernel); // /dev/null and its like, and what /proc/misc lists
   restClocks(kernel);
   return { kernel, output: { ended: [], events: [], nowNs: 0, more: false } };

@@ -3,6 +3,7 @@ import { SYSCALL_NUMBERS } from "./abi/unistd.ts";
 import type { Tables } from "./kernel.ts";
 import { assert } from "./lib/assert.ts";
 import { hooks } from "./hook_table.ts";
+import { debugfsStandIns } from "./fs/debugfs/debugfs.ts";
 import { fileOperationsTable } from "./fs/file.ts";
 import { vmOperationsTable } from "./mm/vma.ts";
 import { stepTables } from "./sched/steps.ts";
@@ -10,6 +11,7 @@ import type { Rows, SyscallRow } from "./syscalls/row.ts";
 import { timerCallbacks } from "./time/timer.ts";
 import { families } from "./syscalls/table.ts";
 import "./drivers/index.ts";
+import "./module/index.ts";
 import "./labs/index.ts";
 import "./programs/index.ts";
 
@@ -39,6 +41,9 @@ const syscallNames = rowsByName(families);
 function missing(): Set<string> {
   return new Set([...Object.keys(SYSCALL_NUMBERS), "bpf", "kexec_file_load"].filter((name) => !syscallNames.has(name)));
 }
+
+// Modules' file operations have been registered: debugfs adds what its files open with.
+debugfsStandIns();
 
 export const tables: Tables = {
   steps: stepTables,
