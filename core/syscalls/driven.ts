@@ -78,7 +78,7 @@ steps<BatchLocals>("call.batch", {
   next: (k, task, frame) => {
     const { locals } = frame;
     for (let made = 0; made < CALLS_A_STEP; made++) {
-      if (batchOver(locals)) return endBatch(k, task, locals);
+      if (batchOver(task, locals)) return endBatch(k, task, locals);
       const result = startNext(k, task, locals);
       if (typeof result === "object") return result;
       locals.results.push(answerCall(k, task, locals.calls[locals.results.length].nr, locals.regs, result, cpuNs(k) - locals.startNs));
@@ -94,9 +94,10 @@ steps<BatchLocals>("call.batch", {
   },
 });
 
-function batchOver({ calls, results, onError, interrupted }: BatchLocals): boolean {
+function batchOver(task: Task, { calls, results, onError, interrupted }: BatchLocals): boolean {
   const last = results[results.length - 1];
-  if (results.length === calls.length || interrupted) return true;
+  // A process that has executed a program makes its own calls from now on.
+  if (results.length === calls.length || interrupted || task.program !== null) return true;
   return onError === "stop" && last?.state === "returned" && "ret" in last && last.ret === -1 && (last.errno !== null || last.signal !== undefined);
 }
 
