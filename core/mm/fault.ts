@@ -6,7 +6,7 @@ import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
-import { accountVm } from "./accounting.ts";
+import { accountVm, promisePages } from "./accounting.ts";
 import { allocFrame, copyFrame, frameExists, frameOf, getFrame, ZERO_PFN } from "./page_alloc.ts";
 import {
   findTable, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, ptePresent, setPte,
@@ -15,7 +15,7 @@ import { mapFrame, pteBits, pteNx, unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import {
   findVma, pgoffAt, STACK_GUARD_GAP, vmaIndex, vmaPages, vmOpsOf,
-  VM_ACCESS, VM_EXEC, VM_GROWSDOWN, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SHARED, VM_WRITE, type Vma,
+  VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SHARED, VM_WRITE, type Vma,
 } from "./vma.ts";
 
 export type Access = "read" | "write" | "exec";
@@ -191,6 +191,7 @@ function expandStack(k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr:
   if (start < PAGE_SIZE * 16 || grow > vma.pgoff) return false;
   if (vma.end - start > rlimit(k, task, RLIMIT_STACK)) return false;
   if ((space.totalVm + grow) * PAGE_SIZE > rlimit(k, task, RLIMIT_AS)) return false;
+  if ((vma.flags & VM_ACCOUNT) !== 0 && !promisePages(k, grow)) return false;
   if ((vma.flags & VM_LOCKED) !== 0) space.lockedVm += grow;
   accountVm(space, vma.flags, grow);
   vma.start = start;

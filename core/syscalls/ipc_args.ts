@@ -1,6 +1,6 @@
 /** Arguments of the System V IPC calls: flags with a mode in them, what the ctl calls point to, messages. */
 import { formatFlags, type FlagTable } from "../abi/flags.ts";
-import { GETALL, IPC_INFO, IPC_SET, IPC_STAT, SETALL, SETVAL, semidDsLayout } from "../abi/ipc.ts";
+import { GETALL, IPC_INFO, IPC_SET, IPC_STAT, SEM_INFO, SEM_STAT, SEM_STAT_ANY, SETALL, SETVAL, semidDsLayout } from "../abi/ipc.ts";
 import { semInfoLayout } from "../ipc/layouts.ts";
 import type { Json } from "../input.ts";
 import { getI64, getU16, putU16, putU64 } from "../lib/bytes.ts";
@@ -91,8 +91,8 @@ const semValues: Codec = {
   show: (bytes) => `[${Array.from({ length: Math.min(32, bytes.length / 2) }, (_, at) => getU16(bytes, at * 2)).join(", ")}]`,
 };
 
-const SEM_INFO_COMMANDS = [IPC_INFO, 19];
-const SEM_STAT_COMMANDS = [IPC_STAT, 18, 20];
+const SEM_INFO_COMMANDS = [IPC_INFO, SEM_INFO];
+const SEM_STAT_COMMANDS = [IPC_STAT, SEM_STAT, SEM_STAT_ANY];
 
 function semWritten(cmd: number): Codec | undefined {
   if (cmd === GETALL) return semValues;
