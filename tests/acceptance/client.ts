@@ -135,7 +135,8 @@ export async function newSession(url: string, machine: Machine = { clock: "virtu
 
 /** One member's view of a session. */
 export class Session {
-  readonly url: string;
+  /** Where the server listens; another after a restart. */
+  url: string;
   readonly id: string;
   readonly token: string;
   constructor(url: string, id: string, token: string) {

@@ -1,0 +1,59 @@
+/** Answered means kept: the server is killed, stopped, started twice, and loses nothing that it told anybody. */
+import { once } from "node:events";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { spawnServer } from "../acceptance/server.ts";
+import { follow } from "./follow.ts";
+import { moving } from "./moving.ts";
+import { storm } from "./storm.ts";
+import { dice, World } from "./world.ts";
+
+let world: World;
+beforeEach(async () => void (world = await World.start()));
+afterEach(() => world.end());
+
+test("killed among a thousand calls, the server keeps what it answered, and a repeated key acts once", async () => {
+  const report = await storm(world, dice(1), { workers: 1000, answers: 1500 });
+  expect(report.unanswered).toBeGreaterThan(100);
+  expect(report.answered).toBeGreaterThan(100);
+  expect(report.views).toBeGreaterThan(0);
+  expect(report.streamed).toBeGreaterThan(0);
+});
+
+test("killed in the middle of a transfer, the file arrives whole", async () => {
+  const { kills } = await moving(world, dice(2), { bytes: 200_000, perTrip: 20, kills: 3 });
+  expect(kills).toBeGreaterThan(0);
+});
+
+test("SIGTERM ends the server within ten seconds, held calls and streams notwithstanding, and they sleep on afterwards", async () => {
+  const session = await world.session();
+  const reader = await session.process();
+  const { pipefd } = await reader.call("pipe2");
+  const child = session.at(await reader.must("fork"));
+  const told = await reader.call("read", { fd: pipefd![0], count: 4 }, { wait: 0 });
+  const held = child.call("read", { fd: pipefd![0], count: 4 }, { wait: 240 }).catch(() => null);
+  const stream = follow(session, "/events");
+  while ((await child.view()).call === null);
+  const start = performance.now();
+  const code = await world.server.end("SIGTERM");
+  expect(performance.now() - start).toBeLessThan(10_000);
+  expect(code).toBe(0);
+  await held;
+  await stream.text();
+  await world.restart();
+  expect(await session.callState(told.callId)).toMatchObject({ state: "sleeping", callId: told.callId });
+  await child.signal("SIGKILL");
+  expect((await session.callState(told.callId)).state).toBe("sleeping");
+  await reader.signal("SIGKILL");
+  expect(await session.callState(told.callId)).toMatchObject({ state: "ended", signaled: "SIGKILL" });
+});
+
+test("a second server on the same file says so in one sentence and exits; the first goes on", async () => {
+  const session = await world.session();
+  const process = await session.process();
+  const { child, output } = spawnServer(world.database);
+  const [code] = (await once(child, "exit")) as [number | null];
+  expect(code).not.toBe(0);
+  expect(output().trim().split("\n")).toHaveLength(1);
+  expect(output()).toContain(world.database);
+  expect(await process.must("getpid")).toBe(process.pid);
+});
