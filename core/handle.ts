@@ -5,7 +5,8 @@ import type { Kernel } from "./kernel.ts";
 import { freshTurn } from "./turn.ts";
 import { createDriven, createProgram } from "./process/create.ts";
 import { PROCESS_LIMIT } from "./process/limits.ts";
-import { deleteProcess, mayKill } from "./process/outside.ts";
+import { deleteProcess } from "./process/delete.ts";
+import { checkKill } from "./process/kill.ts";
 import { runUntil } from "./sched/scheduler.ts";
 import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
 import { taskOf, type Task } from "./sched/task.ts";
@@ -189,7 +190,7 @@ function createProcess(k: Kernel, input: Input & { type: "createProcess" }): Out
 function signalProcess(k: Kernel, { pid, signal, uid }: Input & { type: "signal" }): Output {
   const group = k.state.sched.groups.get(pid);
   if (group === undefined) return refuse(k, { refused: "errno", errno: ESRCH, detail: `kill: (${pid}) - No such process` });
-  const error = mayKill(k, uid, group, signal);
+  const error = checkKill(k, uid, group, signal);
   if (error < 0) return refuse(k, { refused: "errno", errno: -error, detail: `kill: (${pid}) - Operation not permitted` });
   if (signal !== 0) sendSignal(k, pid, signal, { pid: 0, uid });
   return settle(k);

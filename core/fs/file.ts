@@ -1,4 +1,5 @@
 /** Open files (struct file) and what can be done with them (struct file_operations). */
+import { releaseWatchers } from "./file_operations.ts"; // first: files that register operations stand in a circle with this one
 import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
 import { O_PATH } from "../abi/fcntl.ts";
@@ -89,6 +90,8 @@ export interface FileOperations {
   owner?: string;
   /** Opens with O_DIRECT; EINVAL otherwise. */
   directIo?: boolean;
+  /** Knows RWF_NOWAIT. */
+  nowait?: boolean;
   open?(k: Kernel, task: Task, file: OpenFile, inode: Inode): SyscallResult;
   /** The last holder is gone. */
   release?(k: Kernel, task: Task, file: OpenFile): SyscallResult;
@@ -124,15 +127,7 @@ export interface FileOperations {
   fdinfo?(k: Kernel, file: OpenFile): string;
 }
 
-/** Operations by name; tables.ts hands it to every kernel. */
-export const fileOperationsTable = new Map<string, FileOperations>();
-
-/** Registers operations under the name that open files know them by. */
-export function fileOperations(name: string, operations: FileOperations): FileOperations {
-  assert(!fileOperationsTable.has(name), `two file operations named ${name}`);
-  fileOperationsTable.set(name, operations);
-  return operations;
-}
+export { fileOperations, fileOperationsTable, releaseWatchers } from "./file_operations.ts";
 
 /** The operations of an open file. */
 export function opsOf(k: Kernel, file: OpenFile): FileOperations {
@@ -197,8 +192,6 @@ export function nonseekableOpen(file: OpenFile): number {
   return 0;
 }
 
-/** What else must happen when a file is released, before its own release: epoll, locks and watches register here. */
-export const releaseWatchers: ((k: Kernel, task: Task, file: OpenFile) => void)[] = [];
 
 /** Forgets a file after its own release, or one whose open failed: module, path and inode are put. */
 export function forgetFile(k: Kernel, file: OpenFile): void {

@@ -32,7 +32,7 @@ procDir("pressure");
 /** Views have no self: they look through init's eyes. */
 const ownLink = (name: string): void => procLink(name, (_k, ctx) => `${ctx.tid === 0 ? "1" : "self"}/${name}`);
 ownLink("mounts");
-ownLink("net");
+
 procDir("net");
 
 const STORED_TYPES = ["tmpfs", "devtmpfs", "ramfs"];
