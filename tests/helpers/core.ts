@@ -8,9 +8,16 @@ import type { Machine } from "./trace/player.ts";
 
 type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<One, "atNs"> & { atNs?: number } : never) : never;
 
+/** One call of `handle`: what was fed, and what came back. */
+export interface Fed {
+  input: Input;
+  budget: number | undefined;
+  output: Output;
+}
+
 export class CoreMachine implements Machine {
-  readonly kernel: Kernel;
-  readonly journal: Input[] = [];
+  kernel: Kernel;
+  readonly journal: Fed[] = [];
   readonly boot: { type: "boot"; machine: MachineOptions; realtimeNs: string };
   calls = 0;
   budget: number | undefined;
@@ -53,8 +60,10 @@ export class CoreMachine implements Machine {
   }
 
   private put(input: Input): Output {
-    this.journal.push(input);
-    return this.budget === undefined ? handle(this.kernel, input) : handle(this.kernel, input, this.budget);
+    const { budget } = this;
+    const output = handle(this.kernel, input, budget);
+    this.journal.push({ input, budget, output });
+    return output;
   }
 
   createProcess(uid = 0): Promise<number> {
@@ -107,7 +116,7 @@ export class CoreMachine implements Machine {
   /** A file of the kernel as root sees it. */
   text(path: string, uid = 0): string {
     const seen = view(this.kernel, { uid }, path);
-    if (seen.kind !== "file") throw new Error(`${path}: ${JSON.stringify(seen)}`);
+    if (!("bytes" in seen)) throw new Error(`${path}: ${JSON.stringify(seen)}`);
     return new TextDecoder().decode(seen.bytes);
   }
 

@@ -5,7 +5,7 @@ import type { Scenario, Step, Value } from "./scenario.ts";
 import { Symbols } from "./symbols.ts";
 import { translate } from "./translate.ts";
 
-/** What a scenario is played on: the core, or a server over HTTP. */
+/** What a scenario is played on, fresh for each: a kernel of the core, or a session of a server. */
 export interface Machine {
   createProcess(): Promise<number>;
   /** Starts a call; answers once it has ended or the kernel is quiet. */
@@ -29,8 +29,6 @@ export interface Outcome {
 const BLOCKED_MS = 120;
 /** No recorded call that ends takes longer by itself. */
 const PATIENCE_MS = 5_000;
-
-let directories = 0;
 
 export async function play(machine: Machine, scenario: Scenario): Promise<Outcome> {
   const player = new Player(machine);
@@ -69,7 +67,7 @@ class Player {
   async begin(): Promise<void> {
     const pid = await this.machine.createProcess();
     this.pids.set("p0", pid);
-    const directory = `/root/trace${directories++}`;
+    const directory = "/root/trace";
     await this.must(pid, "umask", { mask: 0 });
     await this.must(pid, "mkdir", { pathname: directory, mode: 0o755 });
     await this.must(pid, "chdir", { path: directory });

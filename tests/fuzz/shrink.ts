@@ -1,0 +1,41 @@
+/** From a journal that shows a fault to a short one that shows it too. */
+import { handle, restore, snapshot } from "../../core/index.ts";
+import { invariants } from "../../core/invariants.ts";
+import { hashOutput, type Fed } from "./run.ts";
+
+/** What goes wrong when the inputs are fed to the kernel of these bytes, in a few words; null when nothing does. */
+export function fault(start: Uint8Array, journal: readonly Fed[]): string | null {
+  const k = restore(start);
+  const outputs: string[] = [];
+  for (const { input, budget } of journal) {
+    try {
+      outputs.push(hashOutput(handle(k, structuredClone(input), budget)));
+    } catch (error) {
+      return `threw ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  const wrong = invariants(k);
+  if (wrong.length > 0) return `broken ${wrong[0].replace(/\d+/g, "N")}`;
+  const again = restore(start);
+  for (const [at, { input, budget }] of journal.entries()) {
+    if (hashOutput(handle(again, structuredClone(input), budget)) !== outputs[at]) return `another output of ${input.type}`;
+    // A restart between two inputs is where a replay and a life differ.
+    if (at % 50 === 49) Object.assign(again, restore(snapshot(again)));
+  }
+  return Buffer.from(snapshot(again)).equals(snapshot(k)) ? null : "other bytes";
+}
+
+/** Leaves out what is not needed for the same fault, for at most `ms` of time. */
+export function shrink(start: Uint8Array, journal: readonly Fed[], ms: number, clock: () => number): { journal: Fed[]; fault: string | null } {
+  const whole = fault(start, journal);
+  let kept = [...journal];
+  if (whole === null) return { journal: kept, fault: null };
+  const until = clock() + ms;
+  for (let size = Math.ceil(kept.length / 2); size >= 1 && clock() < until; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = kept.length - size; at > -size && clock() < until; at -= size) {
+      const without = kept.filter((_, index) => index < at || index >= at + size);
+      if (without.length < kept.length && fault(start, without) === whole) kept = without;
+    }
+  }
+  return { journal: kept, fault: whole };
+}
