@@ -1,9 +1,11 @@
 /** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code. */
 import type { Kernel } from "../kernel.ts";
+import { objectsOf } from "../mm/kmalloc.ts";
 import { printk } from "../sched/printk.ts";
 import type { Module } from "./state.ts";
 
 const ERR = 3;
+const INFO = 6;
 
 /** Whether the file operations named so belong to the module. */
 function isOf(k: Kernel, module: Module, ops: string): boolean {
@@ -26,10 +28,19 @@ export function registrationsOf(k: Kernel, module: Module): string[] {
   return found;
 }
 
+/** Memory that the module asked for and never gave back: kmalloc objects and vmalloc areas. */
+export function memoryOf(k: Kernel, module: Module): number {
+  let areas = 0;
+  for (const { owner } of k.state.mm.vmalloc.values()) if (owner === module.name) areas++;
+  return objectsOf(k, module.name).length + areas;
+}
+
 /**
- * Tells of what a module that goes has left behind, one line each.
- * Differs from Linux, which says nothing until somebody runs into the freed code.
+ * Tells of what a module that goes has left behind: a line for each registration, and memory as kmemleak tells of it.
+ * Differs from Linux, which says nothing of registrations until somebody runs into the freed code.
  */
 export function leftBehind(k: Kernel, module: Module): void {
   for (const what of registrationsOf(k, module)) printk(k, ERR, `${module.name}: module leaves ${what} behind`);
+  const lost = memoryOf(k, module);
+  if (lost > 0) printk(k, INFO, `kmemleak: ${lost} new suspected memory leaks (see /sys/kernel/debug/kmemleak)`);
 }
