@@ -14,7 +14,7 @@ export { boot } from "./boot.ts";
 export { handle, nextTimerNs, DEFAULT_BUDGET } from "./handle.ts";
 export { view } from "./view.ts";
 export {
-  callRecord, clockView, logRecords, memberOf, processList, processView, traceLines,
+  callRecord, clockView, logRecords, memberOf, processList, processView, readMemory, traceLines,
   type ArgumentView, type ClockView, type ProcessView, type SyscallView,
 } from "./read.ts";
 export { moduleCatalogue, moduleList, moduleView, modinfo, lsmod } from "./module/views.ts";

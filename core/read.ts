@@ -2,6 +2,7 @@
 import { signalName } from "./abi/signal.ts";
 import type { CallAnswer, Json } from "./input.ts";
 import type { Kernel } from "./kernel.ts";
+import { peekUser } from "./mm/access.ts";
 import type { LogRecord } from "./sched/printk.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./sched/task.ts";
 import { callOf, sleepingAnswer } from "./syscalls/driven.ts";
@@ -134,4 +135,13 @@ export function syscallCatalogue(tables: Kernel["tables"]): SyscallView[] {
     returns: row.returns === "address" ? "address" : "integer",
     ...(row.partial === undefined ? {} : { partial: row.partial }),
   }));
+}
+
+/** A debugger's look at a process's memory: `length` bytes at `address`, or null when not all of it is mapped. */
+export function readMemory(k: Kernel, pid: number, address: bigint, length: number): Uint8Array | null {
+  const task = k.state.sched.tasks.get(pid);
+  if (task === undefined || task.mm === 0 || address > 0x7fff_ffff_ffffn) return null;
+  if (length === 0) return new Uint8Array(0);
+  const bytes = peekUser(k, task, Number(address), length);
+  return bytes === null || bytes.length < length ? null : bytes;
 }
