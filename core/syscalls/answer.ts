@@ -1,5 +1,7 @@
 /** What a caller is told of a call: result, errno, outputs, the strace line. */
 import { errnoMessage, errnoName } from "../abi/errno.ts";
+import { PAGE_SIZE } from "../abi/limits.ts";
+import { concatBytes } from "../lib/bytes.ts";
 import type { CallAnswer, Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { peekUser } from "../mm/access.ts";
@@ -18,7 +20,20 @@ function readMemory(k: Kernel, task: Task, addr: number | bigint, length: number
   if (scratch !== null && addr >= scratch.base && addr < scratch.base + scratch.bytes.length) {
     return scratch.bytes.subarray(addr - scratch.base, addr - scratch.base + length);
   }
-  return peekUser(k, task, addr, length) ?? EMPTY;
+  return peekUser(k, task, addr, length) ?? readPages(k, task, addr, length);
+}
+
+/** As much from `addr` on as is mapped, where not all of it is. */
+function readPages(k: Kernel, task: Task, addr: number, length: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let done = 0; done < length;) {
+    const count = Math.min(length - done, PAGE_SIZE - ((addr + done) % PAGE_SIZE));
+    const part = peekUser(k, task, addr + done, count);
+    if (part === null) break;
+    parts.push(part);
+    done += count;
+  }
+  return concatBytes(...parts);
 }
 
 export function callView(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], ret: number | bigint): CallView {
@@ -90,6 +105,8 @@ function addOutputs(answer: CallAnswer, row: SyscallRow, regs: (number | bigint)
   for (let at = 0; at < row.args.length; at++) {
     const value = row.args[at].output?.(regs[at] ?? 0, view);
     if (value !== undefined) fields[row.args[at].outputName ?? row.args[at].name] = value;
+    const more = row.args[at].also?.(regs[at] ?? 0, view);
+    if (more !== undefined) Object.assign(fields, more);
   }
 }
 
