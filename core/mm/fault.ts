@@ -7,7 +7,7 @@ import { charge, costs } from "../sched/cost.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 import { accountVm, promisePages } from "./accounting.ts";
-import { allocFrame, copyFrame, frameExists, frameOf, getFrame, ZERO_PFN } from "./page_alloc.ts";
+import { allocFrame, copyFrame, frameExists, frameOf, getFrame, putFrame, ZERO_PFN } from "./page_alloc.ts";
 import {
   findTable, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, ptePresent, setPte,
 } from "./page_table.ts";
@@ -143,13 +143,29 @@ function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
       return "minor";
     }
   }
+  getPage(k, pfn, counted);
   const copied = copyOf(k, pfn);
+  putPage(k, pfn, counted);
   if (copied === 0) return "oom";
+  if (table[index] !== low) {
+    // The OOM killer took the page meanwhile, and this process with it.
+    putFrame(k, copied);
+    return "oom";
+  }
   prepareAnon(k, space, vma);
   const nx = (table[index + 1] & PTE_NX) !== 0;
   unmapEntry(k, space, table, index);
   mapFrame(k, space, table, index, copied, pteBits(vma.flags) | PTE_RW | PTE_DIRTY, nx);
   return "minor";
+}
+
+/** Holds a page while memory is sought for its copy. */
+function getPage(k: Kernel, pfn: number, counted: boolean): void {
+  if (counted) getFrame(k, pfn);
+}
+
+function putPage(k: Kernel, pfn: number, counted: boolean): void {
+  if (counted) putFrame(k, pfn);
 }
 
 /** A fresh anonymous frame with the content of another; 0 when memory is out. */

@@ -79,6 +79,8 @@ function copyPages(k: Kernel, from: AddressSpace, to: AddressSpace, vma: Vma): b
       done = false;
       return;
     }
+    // The OOM killer may have taken the page while a table was made.
+    if (table[index] === 0) return;
     if (cow) table[index] &= ~PTE_RW;
     const low = table[index];
     const pfn = ptePfn(low, table[index + 1]);

@@ -154,6 +154,7 @@ function moveVma(
   }
   accountVm(space, vmFlags, newLength / PAGE_SIZE);
   if (keep) {
+    if ((source.flags & VM_LOCKED) !== 0) space.lockedVm += (newLength - (source.end - source.start)) / PAGE_SIZE;
     setVmaFlags(source, source.flags & ~(VM_LOCKED | VM_LOCKONFAULT));
     if (source !== made && source.start === addr && source.end === addr + oldLength) {
       source.anonVma = 0;

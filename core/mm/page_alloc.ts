@@ -3,6 +3,7 @@ import { assert } from "../lib/assert.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
+import { outOfMemory } from "./oom.ts";
 import type { MmState } from "./state.ts";
 
 /** What a frame is for, as /proc/meminfo tells them apart. */
@@ -65,7 +66,8 @@ export function allocFrame(k: Kernel, { use = "kernel" }: { zero?: boolean; use?
 export function allocFrames(k: Kernel, count: number, use: FrameUse = "kernel"): number {
   const { mm } = k.state;
   if (count === 1) return allocFrame(k, { use });
-  if (freePages(mm) < count && !reclaimOrFail(k)) return 0;
+  // As Linux: for more than eight pages in a row nobody is killed (PAGE_ALLOC_COSTLY_ORDER).
+  while (freePages(mm) < count) if (count > 8 || !reclaimOrFail(k)) return 0;
   charge(k, costs(k).pageZeroNs * count);
   let first = mm.reservedPages + mm.frames.length;
   if (first + count > mm.ramPages) {
@@ -156,8 +158,8 @@ function pfnBytes(k: Kernel, pfn: number): Uint8Array | null {
 
 /**
  * Memory is out: gets at least one page back, or says that nothing can be had.
- * Differs from Linux: nothing is reclaimed or swapped yet, so a full machine is out of memory at once.
+ * Differs from Linux: nothing is written to swap yet, so the OOM killer comes at once.
  */
-export function reclaimOrFail(_k: Kernel): boolean {
-  return false;
+export function reclaimOrFail(k: Kernel): boolean {
+  return outOfMemory(k);
 }

@@ -65,11 +65,12 @@ export class MemoryMachine {
       tables: { steps: stepTables, fileOperations: this.operations, vmOperations: vmOperationsTable, hooks } as unknown as Tables,
       turn: { ended: [], events: [], budget: 0, current: 0, cpu: 0, logged: false },
     } as unknown as Kernel;
+    this.k.state.sched.handlers.set(1, { refs: 1, actions: new Map(), counts: new Map() });
   }
 
   private add(uid: number): Task {
     const pid = this.nextPid++;
-    const group = { tgid: pid, threads: [pid], rlimits: defaultRlimits(100), maxRssPages: 0 } as unknown as ThreadGroup;
+    const group = { tgid: pid, threads: [pid], rlimits: defaultRlimits(100), maxRssPages: 0, oomScoreAdj: 0, exiting: -1, exitStatus: -1, pending: [], sighand: 1, stopSignal: 0, children: [] } as unknown as ThreadGroup;
     const task = {
       tid: pid, tgid: pid, comm: "test", kind: "driven", state: "parked", cred: credOf(uid), mm: 0, minFlt: 0, majFlt: 0,
       scratch: null, frames: [], pending: [], blocked: 0n, stimeNs: 0, work: [], exiting: false, signalPending: false,

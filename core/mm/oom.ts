@@ -1,0 +1,100 @@
+/** When memory is out: the largest process is killed and its pages are taken at once (mm/oom_kill.c). */
+import { SIGKILL } from "../abi/signal.ts";
+import type { Kernel } from "../kernel.ts";
+import { printk } from "../sched/printk.ts";
+import { sendSignal } from "../sched/signal.ts";
+import { current, type ThreadGroup } from "../sched/task.ts";
+import { freePages, totalPages } from "./page_alloc.ts";
+import { rssPages, type AddressSpace } from "./space.ts";
+import { zapRange } from "./unmap.ts";
+import { VM_PFNMAP, VM_SHARED } from "./vma.ts";
+
+/** /proc/PID/oom_score_adj of a process that is never chosen. */
+const OOM_SCORE_ADJ_MIN = -1000;
+
+interface Candidate {
+  group: ThreadGroup;
+  space: AddressSpace;
+  comm: string;
+  uid: number;
+  points: number;
+}
+
+/** Processes with an address space of their own kind, init and those that asked not to be killed left out. */
+function candidates(k: Kernel): Candidate[] {
+  const { sched, mm, machine } = k.state;
+  const total = totalPages(mm) + machine.swapMiB * 256;
+  const found: Candidate[] = [];
+  for (const group of sched.groups.values()) {
+    const leader = sched.tasks.get(group.threads[0]);
+    const space = leader === undefined ? undefined : mm.spaces.get(leader.mm);
+    if (leader === undefined || space === undefined || group.tgid === 1 || group.oomScoreAdj === OOM_SCORE_ADJ_MIN) continue;
+    const points = rssPages(space) + space.tables + Math.floor((group.oomScoreAdj * total) / 1000);
+    found.push({ group, space, comm: leader.comm, uid: leader.cred.uid, points });
+  }
+  return found;
+}
+
+/** Kills processes, the worst first, until a page is free; false when nobody is left whose end would free one. */
+export function outOfMemory(k: Kernel): boolean {
+  const { mm } = k.state;
+  // One that is dying already gives its pages first, without a word.
+  const all = candidates(k).sort((a, b) => b.points - a.points || b.group.tgid - a.group.tgid);
+  for (const victim of all) {
+    if (!isDying(victim.group)) continue;
+    reap(k, victim.space);
+    if (freePages(mm) > 0) return true;
+  }
+  for (const victim of all) {
+    if (isDying(victim.group) || !hasPrivatePages(victim.space)) continue;
+    report(k, all, victim);
+    for (const other of all) if (other.space === victim.space) sendSignal(k, other.group.tgid, SIGKILL);
+    mm.events.oomKill++;
+    reap(k, victim.space);
+    const { group, comm, space } = victim;
+    printk(k, 6, `oom_reaper: reaped process ${group.tgid} (${comm}), now ${rssText(space)}`);
+    if (freePages(mm) > 0) return true;
+  }
+  return false;
+}
+
+function isDying(group: ThreadGroup): boolean {
+  return group.exiting >= 0 || group.pending.some(({ number }) => number === SIGKILL);
+}
+
+function hasPrivatePages(space: AddressSpace): boolean {
+  return space.rssAnon > 0 || space.rssFile > 0;
+}
+
+/** Takes the private pages of a process that will not run again (oom_reap_task_mm). */
+function reap(k: Kernel, space: AddressSpace): void {
+  for (const vma of space.vmas) {
+    if ((vma.flags & (VM_PFNMAP | VM_SHARED)) === 0) zapRange(k, space, vma.start, vma.end);
+  }
+}
+
+function rssText({ rssAnon, rssFile, rssShmem }: AddressSpace): string {
+  return `anon-rss:${rssAnon * 4}kB, file-rss:${rssFile * 4}kB, shmem-rss:${rssShmem * 4}kB`;
+}
+
+/** What dmesg says: who asked, who there is, who was chosen. */
+function report(k: Kernel, all: Candidate[], victim: Candidate): void {
+  const asking = current(k);
+  const adj = asking === null ? 0 : (k.state.sched.groups.get(asking.tgid)?.oomScoreAdj ?? 0);
+  const { mm } = k.state;
+  printk(k, 4, `${asking?.comm ?? "swapper/0"} invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=${adj}`);
+  printk(k, 4, "Mem-Info:");
+  printk(k, 4, `active_anon:0 inactive_anon:${mm.used.anon + mm.used.shmem} isolated_anon:0`);
+  printk(k, 4, `${totalPages(mm)} pages RAM`);
+  printk(k, 6, "Tasks state (memory values in pages):");
+  printk(k, 6, "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name");
+  const pad = (value: number, width: number): string => String(value).padStart(width);
+  for (const { group, space, comm, uid } of all.slice().sort((a, b) => a.group.tgid - b.group.tgid)) {
+    printk(k, 6, `[${pad(group.tgid, 7)}] ${pad(uid, 5)} ${pad(group.tgid, 5)} ${pad(space.totalVm, 8)} ${pad(rssPages(space), 8)} ` +
+      `${pad(space.tables * 4096, 8)} ${pad(0, 8)}         ${pad(group.oomScoreAdj, 5)} ${comm}`);
+  }
+  const { group, space, comm, uid } = victim;
+  printk(k, 6, `oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,task=${comm},pid=${group.tgid},uid=${uid}`);
+  printk(k, 3, `Out of memory: Killed process ${group.tgid} (${comm}) total-vm:${space.totalVm * 4}kB, ${rssText(space)}, ` +
+    `UID:${uid} pgtables:${space.tables * 4}kB oom_score_adj:${group.oomScoreAdj}`);
+}
