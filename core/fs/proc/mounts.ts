@@ -1,5 +1,5 @@
 /** /proc/PID/mounts and mountinfo: what hangs where, as the process sees it (proc(5)). */
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../../abi/mount.ts";
+import { MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME } from "../../abi/mount.ts";
 import { MAJOR, MINOR } from "../../abi/dev_t.ts";
 import type { Kernel } from "../../kernel.ts";
 import type { Task } from "../../sched/task.ts";
@@ -18,7 +18,8 @@ function mountOptions({ flags }: Mount): string {
   if ((flags & MS_NOSUID) !== 0) text += ",nosuid";
   if ((flags & MS_NODEV) !== 0) text += ",nodev";
   if ((flags & MS_NOEXEC) !== 0) text += ",noexec";
-  return `${text},relatime`;
+  if ((flags & MS_NOATIME) !== 0) text += ",noatime";
+  return (flags & MS_RELATIME) !== 0 ? `${text},relatime` : text;
 }
 
 /** The mounts that the task's root reaches, in the order in which they were made, each with its path. */

@@ -28,7 +28,7 @@ export function stateLetter(task: Task): string {
     case "stopped": return "T";
     case "zombie": return "Z";
     case "parked": return "S";
-    case "sleeping": return task.sleep?.mode === "interruptible" ? "S" : "D";
+    case "sleeping": return task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
   }
 }
 

@@ -95,7 +95,7 @@ function uuid(bytes: Uint8Array): string {
 function bootId(k: Kernel): string {
   const bytes = new Uint8Array(16);
   for (let at = 0; at < 16; at += 4) {
-    const word = hashValue(hashText(newHash(k.state.machine.seed + at), `${at} ${k.state.time.realtimeOffsetNs}`));
+    const word = hashValue(hashText(newHash(k.state.machine.seed), `${at} ${k.state.time.realtimeOffsetNs}`));
     for (let i = 0; i < 4; i++) bytes[at + i] = Math.floor(word / 2 ** (8 * i)) & 0xff;
   }
   return uuid(bytes);
