@@ -1,5 +1,9 @@
 /** What must hold of a kernel between two inputs, whatever was fed to it: the rooms' own rules and those of the spine. */
 import type { Kernel } from "./kernel.ts";
+import { deviceInvariants } from "./drivers/invariants.ts";
+import { mmInvariants } from "./mm/invariants.ts";
+import { moduleInvariants } from "./module/invariants.ts";
+import { netInvariants } from "./net/invariants.ts";
 import { plainDataProblems } from "./plain.ts";
 import { LOG_BYTES } from "./sched/printk.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
@@ -10,6 +14,7 @@ export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
     ...sleepers(k), ...runQueues(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
+    ...mmInvariants(k), ...netInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
   ];
 }
 

@@ -224,22 +224,39 @@ describe("timers", () => {
 });
 
 describe("a move of the clock", () => {
+  /** A kernel with work of every kind; `busy` has a thread that never rests. */
+  function working(busy: boolean): CoreMachine {
+    const m = machine();
+    start(m, "player0", player, { me: 0 });
+    start(m, "player1", player, { me: 1 });
+    for (const ms of [5, 9, 17]) start(m, `sleeper${ms}`, sleeper, { untilNs: ms * MS, what: `woke ${ms}` });
+    if (busy) start(m, "endless", endless, { ns: 70_000 });
+    for (const ms of [3, 11, 20]) armTimer(m.kernel, { expiresNs: ms * MS, callback: "test.note", arg: ms });
+    m.advance(0);
+    return m;
+  }
+
+  const PARTS = [[1, 19], [10, 10], [3.3, 6.7], [9.999999, 0.000001], [0, 10], [3, 0.5, 4.5, 12]];
+
   test("by a and then by b leaves the bytes of one by a + b", () => {
-    for (const [a, b] of [[1, 9], [5, 5], [3.3, 6.7], [9.999999, 0.000001], [0, 10]]) {
-      const parts = machine();
-      const whole = machine();
-      for (const m of [parts, whole]) {
-        start(m, "player0", player, { me: 0 });
-        start(m, "player1", player, { me: 1 });
-        start(m, "endless", endless, { ns: 70_000 });
-        start(m, "sleeper", sleeper, { untilNs: 5 * MS, what: "woke" });
-        armTimer(m.kernel, { expiresNs: 3 * MS, callback: "test.note", arg: 3 });
-        m.advance(0);
+    for (const parts of PARTS) {
+      const [cut, whole] = [working(false), working(false)];
+      for (const part of parts) {
+        const target = cut.kernel.state.time.nowNs + part * MS;
+        expect(cut.advance(part).nowNs).toBe(target);
       }
-      parts.advance(a);
-      parts.advance(b);
-      whole.advance(10);
-      expectSame(parts.kernel, whole.kernel);
+      whole.advance(parts.reduce((sum, part) => sum + part, 0));
+      expectSame(cut.kernel, whole.kernel);
+    }
+  });
+
+  test("in parts gives endless work as much time as one in whole, to a burst", () => {
+    for (const parts of PARTS) {
+      const [cut, whole] = [working(true), working(true)];
+      for (const part of parts) cut.advance(part);
+      whole.advance(parts.reduce((sum, part) => sum + part, 0));
+      expect(cut.kernel.state.time.limitNs).toBe(whole.kernel.state.time.limitNs);
+      expect(Math.abs(cut.kernel.state.time.nowNs - whole.kernel.state.time.nowNs)).toBeLessThan(parts.length * 75_000);
     }
   });
 
