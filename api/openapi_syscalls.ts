@@ -1,0 +1,136 @@
+/** Every known system call as a path with its own schema, from the typed arguments of its row. */
+import { syscallCatalogue, type ArgumentView, type SyscallView } from "./sessions/core.ts";
+
+type Schema = Record<string, unknown>;
+
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+const INTEGER = ref("IntegerIn");
+const BYTES = ref("BytesIn");
+const POINTER = ref("PointerIn");
+
+/** Schemas that the calls' arguments stand on. */
+export function syscallComponents(): Record<string, Schema> {
+  return {
+    IntegerIn: {
+      description: "A JSON number while it is a safe integer, else a decimal or \"0x…\" string; in a batch also what an earlier call gave",
+      anyOf: [
+        { type: "integer" }, { type: "string", pattern: "^(-?[0-9]{1,20}|0[xX][0-9a-fA-F]{1,16})$" },
+        { type: "object", required: ["ret"], properties: { ret: { type: "integer", minimum: 0 }, plus: { type: "integer" } }, additionalProperties: false },
+        { type: "object", required: ["out", "at"], properties: { out: { type: "integer", minimum: 0 }, at: { type: "string" } }, additionalProperties: false },
+      ],
+    },
+    BytesIn: {
+      description: "A string stands for its UTF-8 bytes",
+      anyOf: [
+        { type: "string" },
+        ...["base64", "hex"].map((form) => ({ type: "object", required: [form], properties: { [form]: { type: "string" } }, additionalProperties: false })),
+        { type: "object", required: ["zero"], properties: { zero: { type: "integer", minimum: 0 } }, additionalProperties: false },
+        ...["i32", "u32", "i64", "u64"].map((form) => ({ type: "object", required: [form], properties: { [form]: { type: ["integer", "string"] } }, additionalProperties: false })),
+      ],
+    },
+    PointerIn: {
+      description: "NULL, an address, or what an earlier call of the batch gave",
+      anyOf: [
+        { type: "null" }, { type: "integer" },
+        { type: "object", required: ["addr"], properties: { addr: { type: ["integer", "string", "null"] } } },
+        { type: "object", required: ["ret"], properties: { ret: { type: "integer", minimum: 0 }, plus: { type: "integer" } } },
+        { type: "object", required: ["out", "at"], properties: { out: { type: "integer", minimum: 0 }, at: { type: "string" } } },
+      ],
+    },
+    RawCall: {
+      type: "object", required: ["args"],
+      properties: {
+        args: { type: "array", maxItems: 6, items: { anyOf: [INTEGER, { type: "null" }] }, description: "Raw registers" },
+        onFault: { type: "string", enum: ["signal", "report"] },
+      },
+      additionalProperties: false,
+    },
+  };
+}
+
+const FIELD: Record<string, Schema> = {
+  integer: INTEGER, string: { type: "string" }, bytes: BYTES, integers: { type: "array", items: INTEGER },
+};
+
+/** A structure by the shapes of its fields; "any" where several forms are read. */
+function structure(fields: unknown): Schema {
+  if (typeof fields !== "object" || fields === null) return {};
+  const properties = Object.fromEntries(Object.entries(fields).map(([name, shape]) => [name, typeof shape === "string" ? (FIELD[shape] ?? {}) : structure(shape)]));
+  return { type: "object", properties };
+}
+
+function argumentSchema({ kind, names, struct }: ArgumentView): Schema {
+  switch (kind) {
+    case "int": case "uint": case "long": case "ulong": case "size": case "off": case "fd": return INTEGER;
+    case "dirfd": return { anyOf: [{ type: "string", const: "AT_FDCWD" }, INTEGER] };
+    case "address": return { anyOf: [INTEGER, POINTER] };
+    case "flags": return { anyOf: [{ type: "string" }, INTEGER], description: `Names joined by |: ${(names ?? []).join(", ")}` };
+    case "choice": return { anyOf: [{ type: "string", enum: names ?? [] }, INTEGER] };
+    case "mode": return { anyOf: [{ type: "string" }, INTEGER], examples: ["0644"] };
+    case "signal": return { anyOf: [{ type: "string" }, INTEGER], examples: ["SIGINT"] };
+    case "path": return { anyOf: [{ type: "string" }, BYTES, POINTER] };
+    case "bytes": return { anyOf: [BYTES, POINTER] };
+    case "out-bytes": return { ...POINTER, description: "Left out, the bytes are returned" };
+    default: {
+      const fields = struct === undefined || struct.fields === "any" ? {} : structure(struct.fields);
+      const about = struct === undefined ? {} : { description: `struct ${struct.name}` };
+      // Vectors, lists and message headers read several forms; the kernel's own words tell what is wrong with one.
+      return Object.keys(fields).length === 0 ? about : { ...about, anyOf: [fields, BYTES, POINTER] };
+    }
+  }
+}
+
+function namedArguments(call: SyscallView): Schema {
+  return {
+    type: "object", additionalProperties: false,
+    properties: {
+      ...Object.fromEntries(call.args.map((arg) => [arg.name, argumentSchema(arg)])),
+      onFault: { type: "string", enum: ["signal", "report"] },
+    },
+  };
+}
+
+function wrapped(call: SyscallView): Schema {
+  const { onFault: _onFault, ...properties } = namedArguments(call)["properties"] as Record<string, Schema>;
+  return {
+    type: "object", required: ["args"], additionalProperties: false,
+    properties: { args: { type: "object", properties, additionalProperties: false }, onFault: { type: "string", enum: ["signal", "report"] } },
+  };
+}
+
+function signature({ name, number, args }: SyscallView): string {
+  const place = number > 1000 ? "the process's own access" : `number ${number}`;
+  return `\`${name}(${args.map((arg) => arg.name).join(", ")})\`, ${place}.`;
+}
+
+function operation(call: SyscallView): Schema {
+  const outputs = call.args.flatMap((arg) => (arg.output === undefined ? [] : [arg.output]));
+  return {
+    operationId: `syscall_${call.name}`, tags: ["System calls"], summary: call.name, security: [{ bearer: [] }],
+    description: [
+      signature(call), call.returns === "address" ? "`ret` is an address, \"0x…\"." : "", outputs.length === 0 ? "" : `Returns ${outputs.map((name) => `\`${name}\``).join(", ")}.`,
+      call.partial === undefined ? "" : `Partial: ${call.partial}.`,
+    ].filter((text) => text !== "").join(" "),
+    parameters: [{ $ref: "#/components/parameters/IdempotencyKey" }, { $ref: "#/components/parameters/Prefer" }],
+    requestBody: { required: false, content: { "application/json": { schema: { anyOf: [namedArguments(call), wrapped(call), ref("RawCall")] } } } },
+    responses: {
+      "200": { description: "It returned, or the process ended", content: { "application/json": { schema: ref("CallOutcome") } } },
+      "202": {
+        description: "It sleeps; the call goes on by itself", content: { "application/json": { schema: ref("SleepingCall") } },
+        headers: { Location: { description: "Where the call can be asked for", schema: { type: "string" } } },
+      },
+      "4XX": { $ref: "#/components/responses/Refused" },
+      "5XX": { $ref: "#/components/responses/Failed" },
+    },
+  };
+}
+
+const PATH = "/v1/sessions/{sid}/processes/{pid}/syscalls";
+const PARAMETERS = [
+  { name: "sid", in: "path", required: true, schema: { type: "string" }, description: "The session" },
+  { name: "pid", in: "path", required: true, schema: { type: "integer", minimum: 1 }, description: "The process" },
+];
+
+export function syscallPaths(): Record<string, Schema> {
+  return Object.fromEntries(syscallCatalogue().map((call) => [`${PATH}/${call.name}`, { parameters: PARAMETERS, post: operation(call) }]));
+}

@@ -1,0 +1,51 @@
+/** Writes an answer: status, headers, and one form of body. */
+import type { ServerResponse } from "node:http";
+import type { Reply } from "./route.ts";
+import { openEventStream } from "./sse.ts";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+
+export function send(res: ServerResponse, reply: Reply, noStore: boolean): void {
+  const headers: Record<string, string | number> = { ...reply.headers };
+  if (noStore) headers["Cache-Control"] = "no-store";
+  if (reply.events !== undefined) {
+    sendEvents(res, reply, headers);
+    return;
+  }
+  const body = bodyOf(reply);
+  if (body !== undefined) {
+    headers["Content-Type"] = reply.contentType ?? mediaType(reply);
+    headers["Content-Length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  }
+  res.writeHead(reply.status, headers);
+  res.end(body);
+}
+
+function bodyOf(reply: Reply): string | Uint8Array | undefined {
+  if (reply.serialized !== undefined) return reply.serialized;
+  if (reply.json !== undefined) return JSON.stringify(reply.json);
+  return reply.text ?? reply.bytes;
+}
+
+function mediaType(reply: Reply): string {
+  if (reply.text !== undefined) return "text/plain; charset=utf-8";
+  return reply.bytes === undefined ? JSON_TYPE : "application/octet-stream";
+}
+
+function sendEvents(res: ServerResponse, reply: Reply, headers: Record<string, string | number>): void {
+  res.writeHead(reply.status, {
+    ...headers, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
+  });
+  if (res.req.method === "HEAD") {
+    res.end();
+    return;
+  }
+  let stop: (() => void) | null = null;
+  let ended = false;
+  const sink = openEventStream(res, () => {
+    ended = true;
+    stop?.();
+  });
+  stop = reply.events!(sink);
+  if (ended) stop();
+}

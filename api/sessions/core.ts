@@ -1,0 +1,17 @@
+/** The core as the service uses it: every import of it goes through here. */
+export {
+  CORE_VERSION, DEFAULT_MACHINE, MACHINE_LIMITS,
+  boot, callRecord, clockView, dmesgText, errnoMessage, errnoName, errnoNumber, handle, knowsCall, logRecords, lsmod, memberOf, modinfo,
+  moduleCatalogue, moduleList, moduleView, nextTimerNs, prepare, processList, processView, readMemory, reseed, restore, signalNumber, snapshot,
+  syscallCatalogue, traceLines, view,
+} from "../../core/index.ts";
+export type {
+  ArgumentView, BootInput, CallAnswer, CallRequest, ClockView, EndedCall, Input, Json, Kernel, KernelEvent, Machine, MachineOptions,
+  Output, ProcessView, Refusal, SyscallView,
+} from "../../core/index.ts";
+
+/** One record of the kernel log. */
+export type LogRecord = ReturnType<typeof import("../../core/index.ts").logRecords>[number];
+
+/** Names of the cost profiles that a machine may have. */
+export const PROFILES: string[] = ["default"];
