@@ -17,6 +17,8 @@ export interface NewBenchmarkRun {
   /** SHA-256 of the poster's token (`hashToken`); null where none was needed. */
   posterHash: string | null;
   coreVersion: string;
+  /** Now, when left out; given where the answer shows it before the commit. */
+  createdAt?: Date;
 }
 
 export interface BenchmarkRunRecord extends NewBenchmarkRun {
@@ -107,11 +109,11 @@ export class Benchmarks {
 export function insertBenchmarkRuns(prisma: PrismaClient, runs: NewBenchmarkRun[], createdAt: Date) {
   return prisma.benchmarkRun.createMany({
     data: runs.map((run) => ({
+      createdAt,
       ...run,
       params: JSON.stringify(run.params),
       machine: JSON.stringify(run.machine),
       state: "queued",
-      createdAt,
     })),
   });
 }

@@ -14,6 +14,8 @@ export interface NewMember {
   role: Role;
   uid: number;
   tokenHash: string;
+  /** Now, when left out; given where the answer shows it before the commit. */
+  createdAt?: Date;
 }
 
 export interface MemberRecord extends Omit<NewMember, "tokenHash"> {
@@ -105,7 +107,7 @@ export class Members {
 }
 
 export function insertMembers(prisma: PrismaClient, members: NewMember[], createdAt: Date) {
-  return prisma.member.createMany({ data: members.map((member) => ({ ...member, createdAt })) });
+  return prisma.member.createMany({ data: members.map((member) => ({ createdAt, ...member })) });
 }
 
 function toRecord({ tokenHash: _tokenHash, revokedAt: _revokedAt, ...row }: MemberModel): MemberRecord {

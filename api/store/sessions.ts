@@ -13,6 +13,8 @@ export interface NewSession {
   machine: Machine;
   clockMode: ClockMode;
   coreVersion: string;
+  /** Now, when left out; given where the answer shows it before the commit. */
+  createdAt?: Date;
 }
 
 export interface SessionRecord extends NewSession {
@@ -55,7 +57,7 @@ export class Sessions {
 
 export function insertSessions(prisma: PrismaClient, sessions: NewSession[], createdAt: Date) {
   return prisma.session.createMany({
-    data: sessions.map((session) => ({ ...session, machine: JSON.stringify(session.machine), createdAt })),
+    data: sessions.map((session) => ({ createdAt, ...session, machine: JSON.stringify(session.machine) })),
   });
 }
 

@@ -24,6 +24,8 @@ export interface NewSnapshot {
   /** Version of the byte format. */
   format: number;
   contentId: string;
+  /** Now, when left out; given where the answer shows it before the commit. */
+  createdAt?: Date;
 }
 
 export interface SnapshotRecord extends NewSnapshot {
@@ -152,7 +154,7 @@ export class Snapshots {
 
 export function insertSnapshots(prisma: PrismaClient, snapshots: NewSnapshot[], createdAt: Date) {
   return prisma.snapshot.createMany({
-    data: snapshots.map((snapshot) => ({ ...snapshot, atNs: BigInt(snapshot.atNs), createdAt })),
+    data: snapshots.map((snapshot) => ({ createdAt, ...snapshot, atNs: BigInt(snapshot.atNs) })),
   });
 }
 
