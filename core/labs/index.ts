@@ -1,2 +1,2 @@
 /** The labs; importing them registers their modules. */
-
+import "./vdev/index.ts";

@@ -7,6 +7,7 @@ import {
 import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
+import { wake } from "../sched/wait_queue.ts";
 import { protocolOf } from "./proto.ts";
 import { newSocket, socketOf, SOCKETS_MAX, type Socket } from "./socket.ts";
 import { UNIX_TYPES, unixSocket } from "./unix.ts";
@@ -64,5 +65,10 @@ function createInet(k: Kernel, task: Task, type: number, protocol: number): Sock
 /** Its holder lets the socket go; true when the closer lingers until the peer took the bytes. */
 export function socketRelease(k: Kernel, task: Task | null, id: number): boolean {
   const socket = socketOf(k, id);
-  return protocolOf(socket).release(k, task, socket);
+  const { readWait, writeWait } = socket;
+  const lingers = protocolOf(socket).release(k, task, socket);
+  // Kernel code may let a socket go that others of its kind still wait on.
+  wake(k, readWait, { nr: Infinity });
+  wake(k, writeWait, { nr: Infinity });
+  return lingers;
 }

@@ -9,11 +9,12 @@
  *     got: (k, task, frame) => { const bytes = kernelReceived(k, task); … }         // when frame.ret > 0
  *     send: (k) => enter(kernelSendmsg, kernelSend(k, conn, bytes, 0)),   // bytes sent, or an errno
  *
- * Their sleeps are interruptible: a signal makes them answer -ERESTARTSYS, or the partial count. MSG_DONTWAIT in `flags`
+ * Their sleeps are interruptible: a signal makes them answer -ERESTARTSYS, or the partial count. When the socket is released
+ * meanwhile they answer -ENOTCONN (accept -EINVAL). MSG_DONTWAIT in `flags`
  * (O_NONBLOCK for accept and connect) keeps them from sleeping. SIGPIPE goes to the running task as on Linux; MSG_NOSIGNAL
- * keeps it away. Code that wants no frame at all uses `receiveNow`.
+ * keeps it away. Code that wants no frame at all uses `sendNow` and `receiveNow`.
  */
-import { EAGAIN, EINVAL } from "../abi/errno.ts";
+import { EAGAIN, EINVAL, ENOTCONN } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { AF_UNIX, MSG_DONTWAIT, SHUT_RD, SHUT_RDWR } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
@@ -86,12 +87,12 @@ export function socketExists(k: Kernel, socket: number): boolean {
 /** Answers the id of the accepted socket, which the caller holds; flags: O_NONBLOCK. */
 export const kernelAccept = steps<{ socket: number; flags: number; untilNs?: number }>("net.kernel_accept", {
   begin: (k, _task, { locals }) => {
-    const { rcvTimeoNs } = socketOf(k, locals.socket).options;
+    const rcvTimeoNs = k.state.net.sockets.get(locals.socket)?.options.rcvTimeoNs ?? 0;
     locals.untilNs = (locals.flags & O_NONBLOCK) !== 0 ? 0 : deadline(k, rcvTimeoNs);
     return NEXT;
   },
   accept: (k, task, { locals }) => {
-    const result = acceptOrSleep(k, task, socketOf(k, locals.socket), locals.untilNs ?? -1);
+    const result = acceptOrSleep(k, task, locals.socket, locals.untilNs ?? -1);
     if (typeof result === "number" && result >= 0) socketOf(k, result).held = true;
     return result;
   },
@@ -100,6 +101,7 @@ export const kernelAccept = steps<{ socket: number; flags: number; untilNs?: num
 /** Answers 0 or an errno; -EINPROGRESS with O_NONBLOCK in `flags`. */
 export const kernelConnect = steps<{ socket: number; to: Endpoint; flags: number }>("net.kernel_connect", {
   connect: (k, task, { locals }) => {
+    if (!socketExists(k, locals.socket)) return -ENOTCONN;
     const { addr, port } = locals.to;
     return connectSocket(k, task, socketOf(k, locals.socket), inetSockaddr(addr, port), (locals.flags & O_NONBLOCK) !== 0);
   },
@@ -110,8 +112,7 @@ export const kernelConnect = steps<{ socket: number; to: Endpoint; flags: number
 export function kernelSend(k: Kernel, socket: number, bytes: Uint8Array, flags: number, to?: Endpoint): Transfer {
   const msg = kernelMessage(bytes);
   if (to !== undefined) msg.name = inetSockaddr(to.addr, to.port);
-  const sender = socketOf(k, socket);
-  return newTransfer(k, sender, msg, flags, sender.options.sndTimeoNs);
+  return newTransfer(k, socket, msg, flags, k.state.net.sockets.get(socket)?.options.sndTimeoNs ?? 0);
 }
 
 /** Sends all bytes, waiting for room; answers how many were sent, or an errno when none were. */
@@ -121,8 +122,7 @@ export const kernelSendmsg = steps<Transfer>("net.kernel_sendmsg", {
 
 /** Locals for kernelRecvmsg: at most `count` bytes. */
 export function kernelReceive(k: Kernel, socket: number, count: number, flags: number): Transfer {
-  const receiver = socketOf(k, socket);
-  return newTransfer(k, receiver, kernelMessage(new Uint8Array(count)), flags, receiver.options.rcvTimeoNs);
+  return newTransfer(k, socket, kernelMessage(new Uint8Array(count)), flags, k.state.net.sockets.get(socket)?.options.rcvTimeoNs ?? 0);
 }
 
 /** Waits for bytes (for all of them with MSG_WAITALL); answers how many came, 0 at the end. `kernelReceived` has them. */
@@ -143,11 +143,21 @@ export function kernelReceived(k: Kernel, task: Task): Uint8Array {
   return bytes;
 }
 
+/** Sends what there is room for, without waiting: how many bytes, -EAGAIN for none, or an errno. */
+export function sendNow(k: Kernel, task: Task, id: number, bytes: Uint8Array, flags: number): number {
+  if (!socketExists(k, id)) return -ENOTCONN;
+  const socket = socketOf(k, id);
+  const msg = kernelMessage(bytes);
+  const sent = protocolOf(socket).sendmsg(k, task, socket, msg, flags);
+  return sent === -EAGAIN && msg.copied > 0 ? msg.copied : sent;
+}
+
 /**
  * What has come, at most `count` bytes (none at the end), an errno, or a sleep until something comes. It changes nothing
  * before it sleeps, so a step may answer it and look again when it is woken.
  */
 export function receiveNow(k: Kernel, task: Task, id: number, count: number, flags: number): Uint8Array | number | SleepAction {
+  if (!socketExists(k, id)) return -ENOTCONN;
   const socket = socketOf(k, id);
   const msg = kernelMessage(new Uint8Array(count));
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);

@@ -1,5 +1,5 @@
 /** Waiting on sockets: protocols say "not now", and the tables here sleep and ask again, with timeouts and signals. */
-import { EAGAIN, EALREADY, EINPROGRESS, EINTR, ERESTARTSYS } from "../abi/errno.ts";
+import { EAGAIN, EALREADY, EINPROGRESS, EINTR, EINVAL, ENOTCONN, ERESTARTSYS } from "../abi/errno.ts";
 import { MSG_DONTWAIT } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
 import { enter, steps, type SyscallResult, type StepResult } from "../sched/steps.ts";
@@ -8,7 +8,7 @@ import { sleepOn } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import type { Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
-import { socketOf, type Socket } from "./socket.ts";
+import type { Socket } from "./socket.ts";
 
 /** A send or receive that has begun to wait. */
 export interface Transfer {
@@ -36,23 +36,31 @@ function waitMore(k: Kernel, { msg, untilNs }: Transfer): StepResult {
   });
 }
 
+/** The socket of a call that slept; null when kernel code released it meanwhile (a descriptor's is held by the call). */
+function stillThere(k: Kernel, id: number): Socket | null {
+  const socket = k.state.net.sockets.get(id);
+  return socket?.held === true ? socket : null;
+}
+
 /** One attempt of a send that may wait: a number, or a sleep. The transfer is the frame's own. */
 export function sendOrSleep(k: Kernel, task: Task, transfer: Transfer): StepResult {
-  const socket = socketOf(k, transfer.socket);
+  const socket = stillThere(k, transfer.socket);
+  if (socket === null) return transfer.msg.copied > 0 ? transfer.msg.copied : -ENOTCONN;
   const sent = protocolOf(socket).sendmsg(k, task, socket, transfer.msg, transfer.flags);
   return sent === -EAGAIN ? waitMore(k, transfer) : sent;
 }
 
 /** One attempt of a receive that may wait. */
 export function receiveOrSleep(k: Kernel, task: Task, transfer: Transfer): StepResult {
-  const socket = socketOf(k, transfer.socket);
+  const socket = stillThere(k, transfer.socket);
+  if (socket === null) return transfer.msg.copied > 0 ? transfer.msg.copied : -ENOTCONN;
   const got = protocolOf(socket).recvmsg(k, task, socket, transfer.msg, transfer.flags);
   return got === -EAGAIN ? waitMore(k, transfer) : got;
 }
 
 /** A transfer that has not begun: its deadline is counted from now. */
-export function newTransfer(k: Kernel, socket: Socket, msg: Message, flags: number, timeoNs: number): Transfer {
-  return { socket: socket.id, msg, flags, untilNs: (flags & MSG_DONTWAIT) !== 0 ? 0 : deadline(k, timeoNs) };
+export function newTransfer(k: Kernel, socket: number, msg: Message, flags: number, timeoNs: number): Transfer {
+  return { socket, msg, flags, untilNs: (flags & MSG_DONTWAIT) !== 0 ? 0 : deadline(k, timeoNs) };
 }
 
 /** sendmsg(2) of a socket: the bytes sent, or an errno; waits for room unless MSG_DONTWAIT. The message is given away. */
@@ -60,7 +68,7 @@ export function sendMessage(k: Kernel, task: Task, socket: Socket, msg: Message,
   const sent = protocolOf(socket).sendmsg(k, task, socket, msg, flags);
   if (sent !== -EAGAIN) return sent;
   if ((flags & MSG_DONTWAIT) !== 0) return msg.copied > 0 ? msg.copied : -EAGAIN;
-  return enter(sendWait, newTransfer(k, socket, msg, flags, socket.options.sndTimeoNs));
+  return enter(sendWait, newTransfer(k, socket.id, msg, flags, socket.options.sndTimeoNs));
 }
 
 /** Locals: a Transfer whose first attempt found no room. Answers the bytes sent. */
@@ -73,7 +81,7 @@ export function receiveMessage(k: Kernel, task: Task, socket: Socket, msg: Messa
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);
   if (got !== -EAGAIN) return got;
   if ((flags & MSG_DONTWAIT) !== 0) return msg.copied > 0 ? msg.copied : -EAGAIN;
-  return enter(receiveWait, newTransfer(k, socket, msg, flags, socket.options.rcvTimeoNs));
+  return enter(receiveWait, newTransfer(k, socket.id, msg, flags, socket.options.rcvTimeoNs));
 }
 
 /** Locals: a Transfer whose first attempt found nothing. Answers the bytes received. */
@@ -96,7 +104,8 @@ export function connectSocket(k: Kernel, task: Task, socket: Socket, addr: Uint8
 }
 
 function connectStep(k: Kernel, task: Task, { socket: id, addr, untilNs }: ConnectWait, late: number): StepResult {
-  const socket = socketOf(k, id);
+  const socket = stillThere(k, id);
+  if (socket === null) return -ENOTCONN;
   const result = protocolOf(socket).connect(k, task, socket, addr, false);
   if (result !== -EINPROGRESS && result !== -EAGAIN) return result;
   if (untilNs >= 0 && now(k) >= untilNs) return result === -EAGAIN ? -EAGAIN : late;
@@ -115,7 +124,9 @@ const connectAgain = steps<ConnectWait>("net.connect_again", {
 });
 
 /** Looks for a connection to accept: a socket id, an errno, or a sleep. `untilNs`: -1 for no limit. */
-export function acceptOrSleep(k: Kernel, task: Task, socket: Socket, untilNs: number): StepResult {
+export function acceptOrSleep(k: Kernel, task: Task, listener: number, untilNs: number): StepResult {
+  const socket = stillThere(k, listener);
+  if (socket === null) return -EINVAL;
   const id = protocolOf(socket).accept(k, task, socket);
   if (id !== -EAGAIN) return id;
   if (untilNs >= 0 && now(k) >= untilNs) return -EAGAIN;

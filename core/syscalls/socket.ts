@@ -17,6 +17,7 @@ import { inetSockaddr } from "../net/inet_addr.ts";
 import { protocolOf } from "../net/proto.ts";
 import { inetOf, socketOf, SOCKETS_MAX, type Socket } from "../net/socket.ts";
 import { socketFd, socketOfFile } from "../net/socket_file.ts";
+import "../net/index.ts";
 import { UNIX_TYPES, unixPair } from "../net/unix.ts";
 import { acceptOrSleep, connectSocket, deadline } from "../net/wait.ts";
 import { enter, steps, type StepResult, type SyscallResult } from "../sched/steps.ts";
@@ -129,7 +130,7 @@ interface AcceptLocals {
 
 const acceptSteps = steps<AcceptLocals>("net.accept", {
   accept: (k, task, { locals }) => {
-    const found = acceptOrSleep(k, task, socketOf(k, locals.socket), locals.untilNs);
+    const found = acceptOrSleep(k, task, locals.socket, locals.untilNs);
     return typeof found === "number" && found >= 0 ? accepted(k, task, found, locals) : found;
   },
 });
@@ -162,7 +163,7 @@ function sysAccept4(k: Kernel, task: Task, [file, address, lengthAddr, flags]: [
   const socket = socketOfFile(k, file);
   if (typeof socket === "number") return -ENOTSOCK;
   const nonblock = (file.flags & O_NONBLOCK) !== 0;
-  const found = acceptOrSleep(k, task, socket, nonblock ? 0 : -1);
+  const found = acceptOrSleep(k, task, socket.id, nonblock ? 0 : -1);
   if (typeof found === "number") return isErrno(found) ? found : accepted(k, task, found, { flags, address, lengthAddr });
   return enter(acceptSteps, { socket: socket.id, flags, address, lengthAddr, untilNs: deadline(k, socket.options.rcvTimeoNs) });
 }

@@ -66,7 +66,7 @@ const sendSteps = steps<SendLocals>("net.sendmsg", {
 function send(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): SyscallResult {
   const sent = protocolOf(socket).sendmsg(k, task, socket, msg, flags);
   if (sent === -EAGAIN && (flags & MSG_DONTWAIT) === 0) {
-    return enter(sendSteps, { transfer: newTransfer(k, socket, msg, flags, socket.options.sndTimeoNs) });
+    return enter(sendSteps, { transfer: newTransfer(k, socket.id, msg, flags, socket.options.sndTimeoNs) });
   }
   releaseControl(k, msg);
   return sent === -EAGAIN && msg.copied > 0 ? msg.copied : sent;
@@ -200,7 +200,7 @@ function receive(k: Kernel, task: Task, socket: Socket, msg: Message, flags: num
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);
   if (got !== -EAGAIN) return finishReceive(k, task, msg, beside, got);
   if ((flags & MSG_DONTWAIT) !== 0) return msg.copied > 0 ? finishReceive(k, task, msg, beside, msg.copied) : -EAGAIN;
-  return enter(receiveSteps, { transfer: newTransfer(k, socket, msg, flags, socket.options.rcvTimeoNs), beside, finished: false });
+  return enter(receiveSteps, { transfer: newTransfer(k, socket.id, msg, flags, socket.options.rcvTimeoNs), beside, finished: false });
 }
 
 /** Writes address, control data and flags; files that found no room are closed. */
