@@ -88,9 +88,14 @@ export function cstr(text: string): Block {
   return { bytes: cstringEncode(text) };
 }
 
+/** A program refers to nothing but its own frames. */
+function noReference(): undefined {
+  return undefined;
+}
+
 /** Makes a system call with buffers laid into the scratch area; the next step finds the result in `frame.ret`. */
 export function sysWith(k: Kernel, task: Task, frame: Frame, name: string, placed: Placed[]): StepResult {
-  const regs = place(task, placed, () => undefined);
+  const regs = place(task, placed, noReference, null);
   assert(regs !== undefined, `${name} with a reference`);
   return sys(k, task, frame, name, regs);
 }

@@ -36,12 +36,35 @@ function readPages(k: Kernel, task: Task, addr: number, length: number): Uint8Ar
   return concatBytes(...parts);
 }
 
+/** A class and no literal: one is made for every call, and methods on a prototype cost nothing then. */
+class View implements CallView {
+  readonly k: Kernel;
+  readonly task: Task;
+  readonly ret: number | bigint;
+  readonly regs: (number | bigint)[];
+  readonly row: SyscallRow;
+
+  constructor(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], ret: number | bigint) {
+    this.k = k;
+    this.task = task;
+    this.row = row;
+    this.regs = regs;
+    this.ret = ret;
+  }
+
+  read(addr: number | bigint, length: number): Uint8Array {
+    return readMemory(this.k, this.task, addr, length);
+  }
+
+  reg(name: string): number | bigint {
+    const { args } = this.row;
+    for (let at = 0; at < args.length; at++) if (args[at].name === name) return this.regs[at] ?? 0;
+    return 0;
+  }
+}
+
 export function callView(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], ret: number | bigint): CallView {
-  return {
-    k, task, ret, regs,
-    read: (addr, length) => readMemory(k, task, addr, length),
-    reg: (name) => regs[row.args.findIndex((arg) => arg.name === name)] ?? 0,
-  };
+  return new View(k, task, row, regs, ret);
 }
 
 function isFailure(ret: number | bigint): ret is number {

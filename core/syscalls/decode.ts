@@ -12,6 +12,33 @@ export interface DecodedCall {
 
 const NO_ARGS: { [name: string]: Json } = {};
 
+const NOTHING_PLACED = new Map<string, Placed>();
+
+/** A class and no literal with closures: one is made for every call. */
+class Context implements DecodeContext {
+  readonly given: { [name: string]: Json };
+  placed = NOTHING_PLACED;
+  /** The argument that is being read. */
+  name = "";
+  readonly #path: string;
+  readonly #problems: Problem[];
+
+  constructor(given: { [name: string]: Json }, path: string, problems: Problem[]) {
+    this.given = given;
+    this.#path = path;
+    this.#problems = problems;
+  }
+
+  problem(message: string): void {
+    this.#problems.push({ path: `${this.#path}/${this.name}`, message });
+  }
+
+  keep(name: string, placed: Placed): void {
+    if (this.placed === NOTHING_PLACED) this.placed = new Map();
+    this.placed.set(name, placed);
+  }
+}
+
 /** Reads one call; problems go to `problems` under `path`, and nothing has happened. Null when no call has that name. */
 export function decodeCall(tables: Tables, request: CallRequest, path: string, problems: Problem[]): DecodedCall | null {
   const { call } = request;
@@ -27,22 +54,20 @@ export function decodeCall(tables: Tables, request: CallRequest, path: string, p
     return { nr: row.x86_64, placed: [] };
   }
   const placed: Placed[] = [];
-  let name = "";
-  const context: DecodeContext = {
-    given: args, placed: new Map(),
-    problem: (message) => problems.push({ path: `${path}/${name}`, message }),
-  };
+  const context = new Context(args, path, problems);
   let used = 0;
-  for (const arg of row.args) {
-    name = arg.name;
-    const value = args[name];
+  for (let at = 0; at < row.args.length; at++) {
+    const arg = row.args[at];
+    const value = args[arg.name];
+    context.name = arg.name;
     if (value !== undefined) used++;
     const one = arg.decode(value, context);
     placed.push(one);
-    if (typeof one === "object") context.placed.set(name, one);
+    if (typeof one === "object") context.keep(arg.name, one);
   }
-  if (used < Object.keys(args).length) {
-    for (const key of Object.keys(args)) {
+  const given = Object.keys(args);
+  if (used < given.length) {
+    for (const key of given) {
       if (!row.args.some((arg) => arg.name === key)) {
         problems.push({ path: `${path}/${key.slice(0, 80)}`, message: `${row.name} has no such argument` });
       }

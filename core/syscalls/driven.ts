@@ -59,7 +59,7 @@ steps<SingleLocals>("call.single", {
     const { locals } = frame;
     task.delivered = [];
     locals.startNs = cpuNs(k);
-    locals.regs = place(task, locals.call.placed, () => undefined) ?? [];
+    locals.regs = place(task, locals.call.placed, resolve, []) ?? [];
     const result = syscall(k, task, locals.call.nr, locals.regs);
     if (typeof result === "object") return result;
     frame.ret = result;
@@ -111,7 +111,7 @@ function startNext(k: Kernel, task: Task, locals: BatchLocals): number | bigint 
   const call = locals.calls[locals.results.length];
   task.delivered = [];
   locals.startNs = cpuNs(k);
-  const regs = place(task, call.placed, (reference) => resolve(locals.results, reference));
+  const regs = place(task, call.placed, resolve, locals.results);
   locals.regs = regs ?? call.placed.map((arg) => (typeof arg === "object" ? 0 : arg));
   if (regs === undefined) {
     charge(k, 0);

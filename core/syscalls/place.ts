@@ -14,32 +14,46 @@ interface Piece {
   block: Block | null;
 }
 
+/** Turns a reference into a number; undefined when it cannot. */
+export type Resolve<Of> = (of: Of, reference: Reference) => number | bigint | undefined;
+
 /**
  * Lays all blocks and rooms into one scratch area that ends at a page's end, the largest last, so that a count above a
- * buffer runs into the unmapped page behind it. Answers the registers; `resolve` turns references into numbers, undefined
- * when it cannot, and then so does this.
+ * buffer runs into the unmapped page behind it. Answers the registers; undefined when a reference cannot be resolved.
  */
-export function place(
-  task: Task, placed: Placed[], resolve: (reference: Reference) => number | bigint | undefined,
-): (number | bigint)[] | undefined {
+export function place<Of>(task: Task, placed: Placed[], resolve: Resolve<Of>, of: Of): (number | bigint)[] | undefined {
   const registers: (number | bigint)[] = [];
-  const pieces: Piece[] = [];
-  const pieceOf: (Piece | undefined)[] = [];
-  for (const [at, arg] of placed.entries()) {
-    if (typeof arg !== "object") registers[at] = arg;
+  let buffers = 0;
+  for (let at = 0; at < placed.length; at++) {
+    const arg = placed[at];
+    if (typeof arg !== "object") registers.push(arg);
     else if ("ref" in arg) {
-      const value = resolve(arg);
+      const value = resolve(of, arg);
       if (value === undefined) return undefined;
-      registers[at] = value;
+      registers.push(value);
     } else {
-      pieceOf[at] = collect(arg, pieces);
-      registers[at] = 0;
+      buffers++;
+      registers.push(0);
     }
   }
-  if (pieces.length === 0) return registers;
-  task.scratch = layOut(pieces);
-  for (const [at, piece] of pieceOf.entries()) if (piece !== undefined) registers[at] = task.scratch.base + piece.at;
+  if (buffers > 0) placeBuffers(task, placed, registers);
   return registers;
+}
+
+function placeBuffers(task: Task, placed: Placed[], registers: (number | bigint)[]): void {
+  const pieces: Piece[] = [];
+  const pieceOf: (Piece | undefined)[] = placed.map((arg) =>
+    (typeof arg !== "object" || "ref" in arg ? undefined : collect(arg, pieces)));
+  task.scratch = layOut(pieces);
+  for (let at = 0; at < placed.length; at++) {
+    const piece = pieceOf[at];
+    if (piece !== undefined) registers[at] = task.scratch.base + piece.at;
+  }
+}
+
+/** Where an area of `size` bytes begins, so that it ends at a page's end. */
+function baseFor(size: number): number {
+  return SCRATCH_BASE + ((PAGE_SIZE - (size % PAGE_SIZE)) % PAGE_SIZE);
 }
 
 function collect(arg: Block | { room: number }, pieces: Piece[]): Piece {
@@ -51,6 +65,10 @@ function collect(arg: Block | { room: number }, pieces: Piece[]): Piece {
 }
 
 function layOut(pieces: Piece[]): Scratch {
+  const [only] = pieces;
+  if (pieces.length === 1 && only.block?.pointers === undefined) {
+    return { base: baseFor(only.size), bytes: only.bytes ?? new Uint8Array(only.size) };
+  }
   const inner = new Map<Block, Piece>();
   for (const piece of pieces) {
     for (const { to } of piece.block?.pointers ?? []) {
@@ -64,10 +82,10 @@ function layOut(pieces: Piece[]): Scratch {
     piece.at = total;
     total += piece === last ? piece.size : Math.ceil(piece.size / ALIGN) * ALIGN;
   }
-  const base = SCRATCH_BASE + ((PAGE_SIZE - (total % PAGE_SIZE)) % PAGE_SIZE);
-  const bytes = pieces.length === 1 && last.bytes !== null ? last.bytes : new Uint8Array(total);
+  const base = baseFor(total);
+  const bytes = new Uint8Array(total);
   for (const { bytes: source, at, block } of ordered) {
-    if (source !== null && source !== bytes) bytes.set(source, at);
+    if (source !== null) bytes.set(source, at);
     for (const pointer of block?.pointers ?? []) {
       const piece = typeof pointer.to === "object" ? inner.get(pointer.to) : undefined;
       const address = piece === undefined ? (pointer.to as number | bigint) : base + piece.at;
