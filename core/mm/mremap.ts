@@ -72,9 +72,14 @@ function checkResize(
   return mayExpand(k, task, space, vma.flags, (newLength - oldLength) / PAGE_SIZE) ? 0 : -ENOMEM;
 }
 
-/** Whether the free addresses behind `vma` take `bytes` more. */
+/**
+ * Whether the free addresses behind `vma` take `bytes` more. What lies below mmap_base does not grow beyond it: a program of
+ * Linux has its loader there, and the gap for the stack.
+ */
 function isExpandable(space: AddressSpace, vma: Vma, bytes: number): boolean {
-  return vma.end + bytes <= TASK_SIZE && !vmaOverlaps(space, vma.end, vma.end + bytes);
+  const end = vma.end + bytes;
+  if (end > TASK_SIZE || (vma.end <= space.mmapBase && end > space.mmapBase)) return false;
+  return !vmaOverlaps(space, vma.end, end);
 }
 
 /** Lets `vma` grow by `bytes` where it stands; false when something is in the way, or its memory cannot be promised. */

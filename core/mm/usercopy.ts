@@ -107,6 +107,15 @@ export function copyToUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array)
   return done === 0 ? -EFAULT : done;
 }
 
+/** Fills `into` without any allocation: bytes copied, perhaps fewer than all; -EFAULT when none could be. */
+export function copyFromUserInto(k: Kernel, task: Task, addr: Addr, into: Uint8Array): number {
+  if (into.length === 0) return 0;
+  if (!accessOk(addr, into.length)) return -EFAULT;
+  const { done } = readUser(k, task, addr as number, into);
+  charge(k, done * costs(k).copyPerByteNs);
+  return done === 0 ? -EFAULT : done;
+}
+
 /** All `count` bytes, or -EFAULT. */
 export function copyFromUser(k: Kernel, task: Task, addr: Addr, count: number): Uint8Array | number {
   const bytes = copyFromUserPartial(k, task, addr, count);
