@@ -9,6 +9,7 @@ import "../fs/sysfs/sysfs.ts";
 import "./boot.ts";
 import "./kmsg.ts";
 import "./mem.ts";
+import "./proc.ts";
 import "./random.ts";
 import "./syslog.ts";
 import "./tty.ts";

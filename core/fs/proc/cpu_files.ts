@@ -58,15 +58,6 @@ function statText(k: Kernel): string {
 }
 procFile("stat", statText);
 
-/** Load averages, runnable tasks of all, and the newest pid. */
-function loadavg(k: Kernel): string {
-  const { tasks, nextPid } = k.state.sched;
-  let running = 0;
-  for (const task of tasks.values()) if (task.state === "runnable") running++;
-  return `0.00 0.00 0.00 ${Math.max(1, running)}/${tasks.size} ${nextPid - 1}\n`;
-}
-procFile("loadavg", loadavg);
-
 const FLAGS = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx lm rep_good nopl cpuid "
   + "pni cx16 hypervisor lahf_lm";
 

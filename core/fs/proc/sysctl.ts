@@ -1,5 +1,5 @@
 /** /proc/sys: one number or text a file, some of which may be written (sysctl(8), proc_dointvec and proc_dostring). */
-import { EINVAL, EPERM } from "../../abi/errno.ts";
+import { EINVAL } from "../../abi/errno.ts";
 import type { Kernel } from "../../kernel.ts";
 import { kstrtoll } from "../../lib/kstrto.ts";
 import type { Task } from "../../sched/task.ts";
@@ -94,13 +94,4 @@ export function sysctlText(
     return given.length;
   };
   procFile(`sys/${path}`, (k) => `${text(k)}\n`, set === undefined ? { mode: 0o444 } : { mode: 0o644, write });
-}
-
-/** A file that may only be written once, from 0 to 1. */
-export function oneWay(current: (k: Kernel) => boolean, set: (k: Kernel) => void): IntegerSysctl["set"] {
-  return (k, value) => {
-    if (current(k) && value === 0) return -EPERM;
-    if (value === 1) set(k);
-    return 0;
-  };
 }

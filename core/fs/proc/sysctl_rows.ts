@@ -12,7 +12,7 @@ import { totalPages } from "../../mm/page_alloc.ts";
 import { fileOperations, FILE_MAX } from "../file.ts";
 import { newSeqData, seqLseek, seqRead, type SeqData } from "../seq_file.ts";
 import { procFile } from "./registry.ts";
-import { oneWay, sysctlInteger, sysctlIntegers, sysctlText } from "./sysctl.ts";
+import { sysctlInteger, sysctlIntegers, sysctlText } from "./sysctl.ts";
 
 /** The whole part of a square root (int_sqrt). */
 function integerRoot(value: number): number {
@@ -69,9 +69,13 @@ sysctlInteger("kernel/tainted", {
     return 0;
   },
 });
+// As Linux: 1 is all that may be written, and nothing takes it back.
 sysctlInteger("kernel/modules_disabled", {
-  value: (k) => (k.state.modules.disabled ? 1 : 0), ...FLAG,
-  set: oneWay((k) => k.state.modules.disabled, (k) => (k.state.modules.disabled = true)),
+  value: (k) => (k.state.modules.disabled ? 1 : 0), min: 1, max: 1,
+  set: (k) => {
+    k.state.modules.disabled = true;
+    return 0;
+  },
 });
 
 sysctlText("kernel/shmmax", () => "18446744073692774399");
