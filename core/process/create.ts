@@ -38,11 +38,11 @@ export function blankTask(k: Kernel, { tid, tgid, comm, kind, cred }: Pick<Task,
   return {
     tid, tgid, comm: commOf(comm), kind, state: kind === "kthread" ? "sleeping" : "parked", cred,
     files: 0, fs: 0, mm: 0, frames: [], sleep: null, timedOut: false,
-    pending: [], blocked: 0n, savedMask: null, signalPending: false, interrupted: false, onFault: "signal", delivered: [],
+    pending: [], blocked: 0n, realBlocked: 0n, savedMask: null, signalPending: false, interrupted: false, onFault: "signal", delivered: [],
     altStack: { sp: 0, flags: 2 /* SS_DISABLE */, size: 0 }, restartNs: -1, fault: null, work: [],
     cpu: 0, readyNs: 0, nice: 0, affinity: 2 ** k.state.machine.cpus - 1, utimeNs: 0, stimeNs: 0, startNs: now(k),
     voluntarySwitches: 0, involuntarySwitches: 0, minFlt: 0, majFlt: 0, preemptCount: 0, scratch: null,
-    clearTid: 0, robustList: 0, exitSignal: 0, parentDeathSignal: 0, personality: 0, dumpable: 1, noNewPrivs: false, keepCaps: false,
+    clearTid: 0, robustList: 0, rseq: 0, exitSignal: 0, parentDeathSignal: 0, personality: 0, dumpable: 1, noNewPrivs: false, keepCaps: false,
     timerSlackNs: 50_000, policy: 0, rtPriority: 0, resetOnFork: false, fsBase: 0, gsBase: 0,
     exiting: false, exitCode: 0, program: null,
   };
@@ -53,7 +53,8 @@ export function blankGroup(k: Kernel, tgid: number, parent: number): ThreadGroup
   return {
     tgid, parent, pgid: tgid, sid: tgid, threads: [tgid], children: [], member: "", created: false,
     rlimits: defaultRlimits(Math.floor(maxThreads(k) / 2)), sighand: 0, pending: [],
-    exitStatus: -1, exiting: -1, waitNotice: 0, stopSignal: 0, childWait: newWaitQueue(k), stopWait: newWaitQueue(k), signalWait: newWaitQueue(k), threadWait: newWaitQueue(k),
+    exitStatus: -1, exiting: -1, waitNotice: 0, stopSignal: 0, childWait: newWaitQueue(k), stopWait: newWaitQueue(k),
+    signalWait: newWaitQueue(k), threadWait: newWaitQueue(k),
     execed: false, childReaper: false,
     childUtimeNs: 0, childStimeNs: 0, childMinFlt: 0, childMajFlt: 0, childVoluntary: 0, childInvoluntary: 0,
     deadUtimeNs: 0, deadStimeNs: 0, deadMinFlt: 0, deadMajFlt: 0, deadVoluntary: 0, deadInvoluntary: 0,

@@ -170,6 +170,7 @@ function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp
   task.altStack = { sp: 0, flags: SS_DISABLE, size: 0 };
   task.fsBase = 0;
   task.gsBase = 0;
+  task.rseq = 0;
   task.exitSignal = SIGCHLD;
   task.comm = name.slice(name.lastIndexOf("/") + 1).slice(0, TASK_COMM_LEN - 1);
   execCred(task, setUid, setGid);

@@ -86,6 +86,7 @@ function copyTask(k: Kernel, parent: Task, tid: number, { flags, childTid, tls }
   inheritPolicy(parent, child);
   // A thread needs a signal stack of its own; a vfork child borrows all of its parent's.
   if (!has(flags, CLONE_VM) || has(flags, CLONE_VFORK)) child.altStack = { ...parent.altStack };
+  if (!has(flags, CLONE_VM)) child.rseq = parent.rseq;
   if (has(flags, CLONE_CHILD_CLEARTID)) child.clearTid = childTid;
   return child;
 }

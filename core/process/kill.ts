@@ -4,7 +4,7 @@ import { CAP_KILL } from "../abi/capability.ts";
 import { SIGCONT, _NSIG } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
-import { sendSignal, type SignalInfo } from "../sched/signal.ts";
+import { sendSignal, sendSignalToTask, type SignalInfo } from "../sched/signal.ts";
 import { groupOf, taskOf, type Task, type ThreadGroup } from "../sched/task.ts";
 import { INIT_PID } from "./limits.ts";
 import { groupsOfPgrp } from "./pid.ts";
@@ -31,8 +31,9 @@ export function checkKill(k: Kernel, uid: number, group: ThreadGroup, signal: nu
   return uid === 0 || mayByUid(uid, uid, taskOf(k, group.threads[0])) ? 0 : -EPERM;
 }
 
-/** Sends to one group, if the sender may; signal 0 only asks. */
+/** Sends to one group, if the sender may; signal 0 only asks. -EINVAL, -EPERM. */
 export function killGroup(k: Kernel, sender: Task, group: ThreadGroup, signal: number, info: SignalInfo): number {
+  if (!isSignal(signal)) return -EINVAL;
   const denied = mayKill(k, sender, taskOf(k, group.threads[0]), signal);
   if (denied !== 0 || signal === 0) return denied;
   return sendSignal(k, group.tgid, signal, info);
@@ -42,9 +43,17 @@ function infoOf(sender: Task): SignalInfo {
   return { code: 0, pid: sender.tgid, uid: sender.cred.uid };
 }
 
+/** Sends to one thread, if the sender may; `tgid` 0 takes a thread of any process. -ESRCH, -EINVAL, -EPERM. */
+export function killTask(k: Kernel, sender: Task, tgid: number, tid: number, signal: number, info: SignalInfo): number {
+  const task = k.state.sched.tasks.get(tid);
+  if (task === undefined || (tgid > 0 && task.tgid !== tgid)) return -ESRCH;
+  if (!isSignal(signal)) return -EINVAL;
+  const denied = mayKill(k, sender, task, signal);
+  return denied !== 0 || signal === 0 ? denied : sendSignalToTask(k, task, signal, info);
+}
+
 /** kill(2): to a process, the own process group (0), all that one may (-1), or process group -pid. */
 export function kill(k: Kernel, sender: Task, pid: number, signal: number): number {
-  if (!isSignal(signal)) return -EINVAL;
   const info = infoOf(sender);
   if (pid > 0) {
     const task = k.state.sched.tasks.get(pid);

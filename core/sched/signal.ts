@@ -97,7 +97,7 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
     const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
     if (taker === undefined) return 0;
     // As Linux: what kills is a group exit from the moment it is sent, so it ends killable sleeps too (complete_signal).
-    if (isFatal(k, group, number)) {
+    if ((taker.realBlocked & bit(number)) === 0n && isFatal(k, group, number)) {
       if (group.exiting < 0) group.exiting = number;
       killThreads(k, group);
     } else notify(k, taker);
@@ -149,6 +149,11 @@ function discard(k: Kernel, group: ThreadGroup, numbers: number[]): void {
   }
 }
 
+/** A signal is ignored from now on: what waits of it goes. */
+export function discardSignal(k: Kernel, group: ThreadGroup, number: number): void {
+  discard(k, group, [number]);
+}
+
 function continueGroup(k: Kernel, group: ThreadGroup): void {
   if (group.stopSignal === 0) return;
   group.stopSignal = 0;
@@ -161,7 +166,7 @@ function continueGroup(k: Kernel, group: ThreadGroup): void {
 /** Whether a signal vanishes as it is sent (sig_ignored): not when it is blocked, for a handler may be set before it is unblocked. */
 function ignored(k: Kernel, group: ThreadGroup, target: Task, number: number): boolean {
   if (number === SIGKILL && group.tgid !== 1) return target.kind === "kthread";
-  if ((target.blocked & bit(number)) !== 0n) return false;
+  if (((target.blocked | target.realBlocked) & bit(number)) !== 0n) return false;
   const { handler } = actionOf(k, group, number);
   if (handler === "ignore") return true;
   if (handler === "default" && (group.tgid === 1 || target.kind === "kthread")) return true;

@@ -48,6 +48,8 @@ export interface Task {
   /** Signals sent to this thread alone; the group has its own. */
   pending: PendingSignal[];
   blocked: bigint;
+  /** Signals that sigtimedwait lets through to itself for a while, though they are blocked: they neither vanish nor kill. */
+  realBlocked: bigint;
   /** The mask that sigsuspend, ppoll and pselect put aside; null when none. */
   savedMask: bigint | null;
   /** An unblocked signal waits: an interruptible sleep must not begin. Kept by signal.ts. */
@@ -84,6 +86,8 @@ export interface Task {
   /** Addresses that the kernel clears or walks at exit (set_tid_address, set_robust_list), 0 for none. */
   clearTid: number | bigint;
   robustList: number | bigint;
+  /** Where rseq(2) was registered, 0 for nowhere. */
+  rseq: number | bigint;
   /** Signal sent to the parent at exit; 0 for a thread. */
   exitSignal: number;
   parentDeathSignal: number;

@@ -8,7 +8,9 @@ import type { Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger, readReference, type Reference } from "./json.ts";
-import { showBytes, showString } from "./strace.ts";
+import { hex, showBytes, showString, unsigned } from "./strace.ts";
+
+export { hex, unsigned } from "./strace.ts";
 import type { Codec } from "./codec.ts";
 
 /** Bytes to lay in the scratch area, with the places in them that point to further blocks. */
@@ -59,9 +61,9 @@ export interface ArgType {
   show(register: number | bigint, view: CallView): string;
   /** The answer's field under this argument's name; undefined when there is none. */
   output?(register: number | bigint, view: CallView): Json | undefined;
+  /** Further fields of the answer, such as the parts of a status word. */
+  also?(register: number | bigint, view: CallView): { [field: string]: Json } | undefined;
 }
-
-const TWO_64 = 1n << 64n;
 
 export function int32(register: number | bigint): number {
   return typeof register === "bigint" ? Number(BigInt.asIntN(32, register)) : register | 0;
@@ -71,21 +73,11 @@ export function uint32(register: number | bigint): number {
   return typeof register === "bigint" ? Number(BigInt.asUintN(32, register)) : register >>> 0;
 }
 
-/** A register as an unsigned 64-bit quantity: a number when safe. */
-export function unsigned(register: number | bigint): number | bigint {
-  if (typeof register === "number") return register >= 0 ? register : BigInt(register) + TWO_64;
-  return register >= 0n ? register : register + TWO_64;
-}
-
 /** A register as a signed 64-bit quantity: a number when safe. */
 export function signed(register: number | bigint): number | bigint {
   if (typeof register === "number") return register;
   const value = BigInt.asIntN(64, register);
   return value >= -9007199254740991n && value <= 9007199254740991n ? Number(value) : value;
-}
-
-export function hex(register: number | bigint): string {
-  return `0x${unsigned(register).toString(16)}`;
 }
 
 /** An address as strace shows it. */
@@ -266,7 +258,7 @@ export function path(name: string): ArgType {
       terminated.set(bytes);
       return { bytes: terminated };
     },
-    show: (register, view) => (register === 0 ? "NULL" : showString(view.read(register, 4096), hex(register))),
+    show: (register, view) => (register === 0 ? "NULL" : showString(view.read(register, 4096), register)),
   });
 }
 
@@ -283,7 +275,7 @@ export function inBuffer(name: string, sizedBy: string): ArgType {
       context.problem(bytes ?? "takes bytes or a pointer");
       return 0;
     },
-    show: (register, view) => (register === 0 ? "NULL" : showBytes(view.read(register, 33), view.reg(sizedBy), hex(register))),
+    show: (register, view) => (register === 0 ? "NULL" : showBytes(view.read(register, 33), view.reg(sizedBy), register)),
   });
 }
 
@@ -304,7 +296,7 @@ export function outBuffer(name: string, sizedBy: string): ArgType {
     },
     show(register, view) {
       if (register === 0) return "NULL";
-      return filled(view) > 0 ? showBytes(view.read(register, 33), view.ret, hex(register)) : (view.ret === 0 ? "\"\"" : hex(register));
+      return filled(view) > 0 ? showBytes(view.read(register, 33), view.ret, register) : (view.ret === 0 ? "\"\"" : hex(register));
     },
     output: (register, view) => (view.ret < 0 || register === 0 ? undefined : bytesToJson(view.read(register, filled(view)))),
   });
