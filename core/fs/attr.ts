@@ -1,8 +1,7 @@
-/** Changing what an inode says of itself: mode, owner, times, size (chmod(2), chown(2), utimensat(2), truncate(2)). */
+/** Changing what an inode says of itself: mode, owner, times, size (chmod(2), chown(2), utimensat(2), truncate(2)). The caller tells watches. */
 import { EACCES, EFBIG, EPERM } from "../abi/errno.ts";
 import { CAP_CHOWN, CAP_FSETID } from "../abi/capability.ts";
 import { F_SEAL_GROW, F_SEAL_SHRINK } from "../abi/fcntl.ts";
-import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
 import { RLIMIT_FSIZE } from "../abi/limits.ts";
 import { SIGXFSZ } from "../abi/signal.ts";
 import { isDirectory, S_IALLUGO, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from "../abi/stat.ts";
@@ -13,7 +12,6 @@ import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
 import type { Inode } from "./inode.ts";
 import { computedType } from "./mount.ts";
-import { notifyInode } from "./notify.ts";
 import { MAX_FILE_SIZE, sbOfInode, setSize } from "./page_cache.ts";
 import { hasCapability, inGroup, inodePermission, MAY_WRITE, ownerOrCapable, withoutPrivileges } from "./permission.ts";
 import { currentTime } from "./times.ts";
@@ -63,7 +61,6 @@ export function vfsChown(k: Kernel, cred: Cred, inode: Inode, uid: number, gid: 
 function changed(k: Kernel, inode: Inode): void {
   inode.ctimeNs = currentTime(k);
   keepAttributes(k, inode);
-  notifyInode(k, inode, IN_ATTRIB);
 }
 
 /** A time for utimensat: a value in ns, now, or as it is. */
@@ -82,7 +79,6 @@ export function vfsUtimes(k: Kernel, cred: Cred, inode: Inode, atime: SetTime, m
   if (atime !== "omit") inode.atimeNs = atime === "now" ? time : atime;
   if (mtime !== "omit") inode.mtimeNs = mtime === "now" ? time : mtime;
   inode.ctimeNs = time;
-  notifyInode(k, inode, IN_ATTRIB);
   return 0;
 }
 
@@ -101,6 +97,5 @@ export function doTruncate(k: Kernel, task: Task, inode: Inode, length: number |
   if (inode.pages !== null) setSize(k, inode, size);
   inode.mtimeNs = currentTime(k);
   inode.ctimeNs = inode.mtimeNs;
-  notifyInode(k, inode, IN_MODIFY);
   return 0;
 }

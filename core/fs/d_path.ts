@@ -48,5 +48,6 @@ export function placePath(k: Kernel, at: PathRef, root: PathRef): string {
 /** What readlink of /proc/PID/fd/N tells of an open file. */
 export function pathOf(k: Kernel, file: OpenFile, ctx: Pick<WalkContext, "root">): string {
   if (file.name !== "") return file.name.endsWith(":") ? `${file.name}[${inodeOf(k, file.inode).ino}]` : file.name;
+  if (file.path.mnt === k.state.fs.anonMount) return `pipe:[${inodeOf(k, file.inode).ino}]`;
   return placePath(k, file.path, ctx.root);
 }

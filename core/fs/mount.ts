@@ -72,7 +72,7 @@ export function mountOf(k: Kernel, mnt: number): Mount {
 }
 
 /** The type of a file system whose inodes are computed; null for one that stores them. */
-export function computedType(k: Kernel, sb: SuperBlock): FileSystemType | null {
+export function computedType(_k: Kernel, sb: SuperBlock): FileSystemType | null {
   return typeof sb.root === "string" ? must(fileSystemTypes, sb.type) : null;
 }
 

@@ -49,14 +49,21 @@ export function isNode(found: Node | Last | number | null): found is Node {
 export function nodeAt(k: Kernel, ctx: WalkContext, at: PathRef): Node | number {
   const { mnt, dentry } = at;
   if (typeof dentry === "number") return { mnt, dentry, inode: inodeOf(k, dentryOf(k, dentry).inode) };
+  if (mnt === k.state.fs.anonMount) return anonymousNode(k, at);
   const sb = sbOf(k, mnt);
   const computed = computedType(k, sb)?.inode(k, dentry, ctx) ?? null;
   return computed === null ? -ENOENT : { mnt, dentry, inode: transientInode(k, sb, dentry, computed) };
 }
 
+/** A pipe or socket, which /proc/PID/fd jumps to: its place names its inode. */
+function anonymousNode(k: Kernel, { mnt, dentry }: PathRef): Node | number {
+  const inode = k.state.fs.inodes.get(Number(dentry));
+  return inode === undefined ? -ENOENT : { mnt, dentry, inode };
+}
+
 /** Whether `ctx` may do `mask` (MAY_ bits) with a node: 0 or -EACCES and the like. */
 export function nodePermission(k: Kernel, ctx: WalkContext, node: Node, mask: number): number {
-  if (typeof node.dentry === "string") {
+  if (typeof node.dentry === "string" && node.mnt !== k.state.fs.anonMount) {
     const own = computedType(k, sbOf(k, node.mnt))?.permission;
     if (own !== undefined) return own(k, node.dentry, node.inode, mask, ctx);
   }
@@ -102,8 +109,9 @@ export function lookupChild(k: Kernel, ctx: WalkContext, dir: Node, name: string
   }
   const sb = sbOf(k, dir.mnt);
   const key = dir.dentry === "" ? name : `${dir.dentry}/${name}`;
-  const computed = computedType(k, sb)?.inode(k, key, ctx) ?? null;
-  if (computed === null) return null;
+  const type = computedType(k, sb);
+  const computed = type?.inode(k, key, ctx) ?? null;
+  if (computed === null) return type?.missing ?? null;
   if (mountedAt(k, dir.mnt, key) !== null) return downIntoMounts(k, ctx, dir.mnt, key);
   return { mnt: dir.mnt, dentry: key, inode: transientInode(k, sb, key, computed) };
 }

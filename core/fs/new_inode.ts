@@ -1,5 +1,6 @@
 /** Making inodes: stored ones for files that are created, and those that stand for an open file of a computed file system. */
 import type { Kernel } from "../kernel.ts";
+import { F_SEAL_SEAL } from "../abi/fcntl.ts";
 import { isDirectory, isRegular } from "../abi/stat.ts";
 import type { ComputedInode } from "./fs_type.ts";
 import type { Inode } from "./inode.ts";
@@ -29,7 +30,7 @@ export function newInode(k: Kernel, sb: SuperBlock, { mode, uid, gid, rdev = 0, 
   const inode: Inode = {
     id: k.state.fs.nextInode++, sb: sb.id, ino: ino ?? sb.nextIno++, mode, uid, gid, nlink: isDirectory(mode) ? 2 : 1, size: 0, rdev,
     atimeNs: time, mtimeNs: time, ctimeNs: time, btimeNs: time, refs: 0, writers: 0, ops, key: "",
-    pages: isRegular(mode) ? new Map() : null, reserved: null, seals: 0,
+    pages: isRegular(mode) ? new Map() : null, reserved: null, seals: isRegular(mode) ? F_SEAL_SEAL : 0,
     entries: isDirectory(mode) ? new Map() : null, nextCookie: FIRST_COOKIE, target: "", pipe: 0, xattrs: null,
   };
   // tmpfs counts 20 bytes an entry, "." and ".." included.

@@ -4,7 +4,7 @@ import { isDirectory } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { OpenFile } from "./file.ts";
-import { dentryOf, inodeOf, type Inode } from "./inode.ts";
+import { dentryOf, inodeOf, type Inode, type PathRef } from "./inode.ts";
 import { queueEvent, removeWatch } from "./inotify.ts";
 
 /** Something happened to an inode itself: its own watches hear of it, without a name. */
@@ -21,10 +21,14 @@ export function notifyChild(k: Kernel, dir: Inode, child: Inode, name: string, m
 
 /** Something was done through an open file: both the file's own watches and its directory's hear of it. */
 export function notifyFile(k: Kernel, file: OpenFile, mask: number): void {
+  if (k.state.fs.watched.size > 0) notifyPlace(k, file.path, inodeOf(k, file.inode), mask);
+}
+
+/** Something was done to what a path led to: both its own watches and its directory's hear of it. */
+export function notifyPlace(k: Kernel, { dentry: at }: PathRef, inode: Inode, mask: number): void {
   if (k.state.fs.watched.size === 0) return;
-  const inode = inodeOf(k, file.inode);
-  if (typeof file.path.dentry === "number") {
-    const dentry = dentryOf(k, file.path.dentry);
+  if (typeof at === "number") {
+    const dentry = dentryOf(k, at);
     if (dentry.parent !== dentry.id) notifyChild(k, inodeOf(k, dentryOf(k, dentry.parent).inode), inode, dentry.name, mask);
   }
   notifyInode(k, inode, mask);

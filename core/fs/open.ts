@@ -4,7 +4,7 @@ import {
   __O_TMPFILE, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR,
   O_TRUNC, O_WRONLY,
 } from "../abi/fcntl.ts";
-import { IN_OPEN } from "../abi/inotify.ts";
+import { IN_MODIFY, IN_OPEN } from "../abi/inotify.ts";
 import { MS_NODEV, MS_NOEXEC } from "../abi/mount.ts";
 import {
   isDirectory, isRegular, isSymlink, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
@@ -26,6 +26,7 @@ import { followToLast, isNode, lookupChild, nodePermission, parentOf, startWalk,
 import { openedInode } from "./new_inode.ts";
 import { notifyFile } from "./notify.ts";
 import { MAY_EXEC, MAY_READ, MAY_WRITE, ownerOrCapable } from "./permission.ts";
+import { chargePath } from "./user_path.ts";
 
 /** What open(2) is asked for. */
 export interface OpenHow {
@@ -39,13 +40,6 @@ export interface OpenHow {
 export interface Opened {
   file: OpenFile;
   result: SyscallResult;
-}
-
-/** Charges a walk: a component each for what stands between slashes. */
-export function chargePath(k: Kernel, path: string): void {
-  let components = 1;
-  for (let at = 0; at < path.length; at++) if (path.charCodeAt(at) === 47) components++;
-  charge(k, components * costs(k).pathComponentNs);
 }
 
 /** MAY_ bits that the access mode asks for; 3 asks for both and grants neither. */
@@ -159,6 +153,7 @@ function truncateOpened(k: Kernel, task: Task, opened: Opened): void {
   // The content of a computed file is its operations' matter.
   if (inode.pages === null) return;
   opened.result = inode.writers < 0 ? -ETXTBSY : doTruncate(k, task, inode, 0);
+  notifyFile(k, opened.file, IN_MODIFY);
 }
 
 function mayOpen(k: Kernel, ctx: WalkContext, node: Node, mask: number, flags: number): number {

@@ -1,10 +1,13 @@
 /** The page cache of regular files: frames by page offset, taken from memory as the file is written, mapped or set aside. */
 import { EFBIG, ENOMEM, ENOSPC } from "../abi/errno.ts";
+import { MAJOR, MINOR } from "../abi/dev_t.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { allocFrame, frameBytes, putFrame, readFrame } from "../mm/page_alloc.ts";
+import { pathOf } from "./d_path.ts";
 import { fileOf } from "./file.ts";
+import { treeRoot } from "./fs_struct.ts";
 import { inodeOf, type Inode } from "./inode.ts";
 import type { SuperBlock } from "./mount.ts";
 
@@ -139,6 +142,14 @@ export function filePage(k: Kernel, fileId: number, pgoff: number): { pfn: numbe
   const pfn = pageForWrite(k, inode, pgoff);
   // As Linux: a full tmpfs is SIGBUS to a store, memory that is out is the OOM killer's matter.
   return pfn > 0 ? { pfn } : pfn === -ENOMEM ? "oom" : "sigbus";
+}
+
+/** What /proc/PID/maps shows of a mapped file. Hook of memory management. */
+export function fileMapName(k: Kernel, fileId: number): { major: number; minor: number; ino: number; path: string } {
+  const file = fileOf(k, fileId);
+  const inode = inodeOf(k, file.inode);
+  const { dev } = sbOfInode(k, inode);
+  return { major: MAJOR(dev), minor: MINOR(dev), ino: inode.ino, path: pathOf(k, file, { root: treeRoot(k) }) };
 }
 
 /** Every frame that the page cache holds, one item a reference. Hook of memory management. */

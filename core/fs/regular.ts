@@ -1,7 +1,7 @@
 /** Regular files of tmpfs and its kin: reading, writing, seeking, allocating (mm/shmem.c, mm/filemap.c). */
 import { EFAULT, EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
 import {
-  F_SEAL_GROW, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, O_NOATIME, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+  F_SEAL_GROW, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, O_NOATIME, RWF_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 } from "../abi/fcntl.ts";
 import { PAGE_SIZE, RLIMIT_FSIZE } from "../abi/limits.ts";
 import { SIGXFSZ } from "../abi/signal.ts";
@@ -17,9 +17,6 @@ import { inodeOf, type Inode } from "./inode.ts";
 import { freePages, heldPages, MAX_FILE_SIZE, pageBytes, pageForWrite, readBytes, reservePage, sbOfInode, writeBytes, zeroRange } from "./page_cache.ts";
 import { withoutPrivileges } from "./permission.ts";
 import { currentTime, fileAccessed, fileModified } from "./times.ts";
-
-/** RWF_APPEND of pwritev2(2): this write appends whatever the file's flags say. */
-export const RWF_APPEND = 0x10;
 
 function read(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, at: Position): number {
   const inode = inodeOf(k, file.inode);

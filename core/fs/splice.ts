@@ -1,0 +1,289 @@
+/** Moving bytes between files inside the kernel: sendfile(2), splice(2), tee(2), copy_file_range(2). */
+import { EAGAIN, EBADF, EINVAL, EPIPE } from "../abi/errno.ts";
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/epoll.ts";
+import { O_APPEND, O_NONBLOCK, SPLICE_F_NONBLOCK } from "../abi/fcntl.ts";
+import { IN_ACCESS, IN_MODIFY } from "../abi/inotify.ts";
+import { MAX_RW_COUNT, PAGE_SIZE } from "../abi/limits.ts";
+import { SIGPIPE } from "../abi/signal.ts";
+import { isRegular } from "../abi/stat.ts";
+import type { Kernel } from "../kernel.ts";
+import { allocFrame, frameBytes, getFrame, readFrame } from "../mm/page_alloc.ts";
+import { charge, costs } from "../sched/cost.ts";
+import { sendSignalToTask } from "../sched/signal.ts";
+import { enter, steps, to, type SyscallResult } from "../sched/steps.ts";
+import type { Task } from "../sched/task.ts";
+import { sleepOn, wake } from "../sched/wait_queue.ts";
+import { fileOf, opsOf, type OpenFile, type Position } from "./file.ts";
+import { inodeOf } from "./inode.ts";
+import { notifyFile } from "./notify.ts";
+import { asPipe, dropBuffer, isFull, type Pipe } from "./pipe.ts";
+
+const IN = POLLIN | POLLRDNORM;
+const OUT = POLLOUT | POLLWRNORM;
+/** Bytes that are moved at a time: as much as a pipe holds. */
+const CHUNK = 65_536;
+
+/** Where one side of a transfer is: the file's own position, or one that the caller keeps. */
+export interface Side {
+  file: OpenFile;
+  /** Null moves the file's position. */
+  offset: number | bigint | null;
+}
+
+interface Transfer {
+  in: number;
+  out: number;
+  /** Positions while the transfer is under way; meaningless for pipes and sockets. */
+  inPos: number | bigint;
+  outPos: number | bigint;
+  left: number;
+  done: number;
+  /** Steps that a write entered for `chunk` bytes, "" when it slept. */
+  code: string;
+  inner: unknown;
+  chunk: number;
+}
+
+/**
+ * From a regular file to any file that takes bytes from the kernel, chunk by chunk (do_splice_direct): the count, fewer
+ * at the end of the file or when the other side takes fewer, or an errno when none moved. Files' positions are set.
+ */
+export function spliceDirect(k: Kernel, task: Task, from: Side, into: Side, count: number): SyscallResult {
+  if ((into.file.flags & O_APPEND) !== 0) return -EINVAL;
+  if (!isRegular(inodeOf(k, from.file.inode).mode) || opsOf(k, from.file).spliceRead === undefined) return -EINVAL;
+  if (opsOf(k, into.file).spliceWrite === undefined) return -EINVAL;
+  const transfer: Transfer = {
+    in: from.file.id, out: into.file.id, inPos: from.offset ?? from.file.pos, outPos: into.offset ?? into.file.pos,
+    left: Math.min(count, MAX_RW_COUNT), done: 0, code: "", inner: null, chunk: 0,
+  };
+  const result = pump(k, task, transfer);
+  if (typeof result !== "object") return endTransfer(k, transfer, result, from.offset === null, into.offset === null);
+  return enter(transferSteps, { ...transfer, ownIn: from.offset === null, ownOut: into.offset === null });
+}
+
+/** Moves chunks until all are moved or a write sleeps; a write that entered steps leaves them in `transfer`. */
+function pump(k: Kernel, task: Task, transfer: Transfer): SyscallResult {
+  const source = fileOf(k, transfer.in);
+  const target = fileOf(k, transfer.out);
+  while (transfer.left > 0) {
+    if (typeof transfer.inPos === "bigint") break;
+    const bytes = opsOf(k, source).spliceRead!(k, source, transfer.inPos, Math.min(CHUNK, transfer.left));
+    if (typeof bytes === "number") return transfer.done > 0 ? transfer.done : bytes;
+    if (bytes.length === 0) break;
+    charge(k, 2 * bytes.length * costs(k).copyPerByteNs);
+    const at: Position = { pos: transfer.outPos };
+    const written = opsOf(k, target).spliceWrite!(k, task, target, bytes, at);
+    if (typeof written === "object") {
+      if (written.act === "enter") Object.assign(transfer, { code: written.code, inner: written.locals, chunk: bytes.length });
+      return written;
+    }
+    transfer.outPos = at.pos;
+    if (!account(transfer, Number(written), bytes.length)) return transfer.done > 0 ? transfer.done : written;
+  }
+  return transfer.done;
+}
+
+/** Counts what a write took; false when it took fewer than it was given, or none. */
+function account(transfer: Transfer, written: number, chunk: number): boolean {
+  if (written <= 0) return false;
+  transfer.inPos = Number(transfer.inPos) + written;
+  transfer.done += written;
+  transfer.left -= written;
+  return written === chunk;
+}
+
+function endTransfer(k: Kernel, transfer: Transfer, result: number | bigint, ownIn: boolean, ownOut: boolean): number | bigint {
+  if (result <= 0) return result;
+  const source = fileOf(k, transfer.in);
+  const target = fileOf(k, transfer.out);
+  if (ownIn) source.pos = transfer.inPos;
+  if (ownOut) target.pos = transfer.outPos;
+  notifyFile(k, source, IN_ACCESS);
+  notifyFile(k, target, IN_MODIFY);
+  return result;
+}
+
+/** The rest of a transfer whose other side sleeps: a socket without room. */
+const transferSteps = steps<Transfer & { ownIn: boolean; ownOut: boolean }>("fs.splice", {
+  write(k, task, frame) {
+    const { locals } = frame;
+    if (locals.code === "") {
+      const result = pump(k, task, locals);
+      if (typeof result !== "object") return endTransfer(k, locals, result, locals.ownIn, locals.ownOut);
+      if (result.act === "sleep") return locals.done > 0 ? { ...result, interrupted: locals.done } : result;
+    }
+    const { code, inner } = locals;
+    locals.code = "";
+    locals.inner = null;
+    return { act: "enter", code, locals: inner };
+  },
+  wrote(k, _task, { locals, ret }) {
+    const more = account(locals, Number(ret), locals.chunk);
+    if (more && locals.left > 0) return to("write");
+    return endTransfer(k, locals, locals.done > 0 ? locals.done : ret, locals.ownIn, locals.ownOut);
+  },
+});
+
+/** Whether a pipe has room: 0, -EPIPE with SIGPIPE when nobody reads it, or -EAGAIN when it is full. */
+function room(k: Kernel, task: Task, pipe: Pipe): number {
+  if (pipe.readers === 0) {
+    sendSignalToTask(k, task, SIGPIPE);
+    return -EPIPE;
+  }
+  return isFull(pipe) ? -EAGAIN : 0;
+}
+
+/**
+ * From a file into a pipe, as many pages as the pipe has slots for (splice_file_to_pipe): the count, 0 at the end of the
+ * file, or a sleep until there is room unless `nonblock`.
+ */
+export function spliceToPipe(k: Kernel, task: Task, from: Side, pipe: Pipe, count: number, nonblock: boolean): SyscallResult {
+  const full = room(k, task, pipe);
+  if (full === -EAGAIN && !nonblock) return sleepOn(pipe.writeWait, { exclusive: true, wchan: "splice_file_to_pipe" });
+  if (full !== 0) return full;
+  if (!from.file.canRead) return -EBADF;
+  const read = opsOf(k, from.file).spliceRead;
+  if (read === undefined) return -EINVAL;
+  let pos = from.offset ?? from.file.pos;
+  if (typeof pos === "bigint") return 0;
+  const wasEmpty = pipe.ring.length === 0;
+  let done = 0;
+  while (done < count && !isFull(pipe)) {
+    const bytes = read(k, from.file, pos, Math.min(PAGE_SIZE - (pos % PAGE_SIZE), count - done));
+    if (typeof bytes === "number") {
+      if (done === 0) return bytes;
+      break;
+    }
+    if (bytes.length === 0) break;
+    const pfn = allocFrame(k);
+    if (pfn === 0) break;
+    frameBytes(k, pfn).set(bytes);
+    pipe.ring.push({ pfn, offset: 0, len: bytes.length, merge: false, packet: false });
+    done += bytes.length;
+    pos += bytes.length;
+  }
+  charge(k, done * costs(k).copyPerByteNs);
+  if (done > 0) {
+    if (from.offset === null) from.file.pos = pos;
+    if (wasEmpty || pipe.polled) wake(k, pipe.readWait, { key: IN });
+    notifyFile(k, from.file, IN_ACCESS);
+  }
+  return done;
+}
+
+/** From a pipe into a file (do_splice_from): the count, 0 when nobody writes the pipe, or a sleep until there is something. */
+export function spliceFromPipe(k: Kernel, task: Task, pipe: Pipe, into: Side, count: number, nonblock: boolean): SyscallResult {
+  const write = opsOf(k, into.file).spliceWrite;
+  if (write === undefined) return -EINVAL;
+  if (pipe.ring.length === 0) {
+    if (pipe.writers === 0) return 0;
+    return nonblock ? -EAGAIN : sleepOn(pipe.readWait, { exclusive: true, wchan: "splice_from_pipe" });
+  }
+  const at: Position = { pos: into.offset ?? into.file.pos };
+  const wasFull = isFull(pipe);
+  let done = 0;
+  while (pipe.ring.length > 0 && done < count) {
+    const buffer = pipe.ring[0];
+    const bytes = readFrame(k, buffer.pfn).slice(buffer.offset, buffer.offset + Math.min(buffer.len, count - done));
+    const written = bytes.length === 0 ? 0 : write(k, task, into.file, bytes, at);
+    // What the other side cannot take at once stays in the pipe.
+    if (typeof written === "object") {
+      if (done > 0) break;
+      return written.act === "enter" ? enter(fromPipe, { pipe: pipe.id, code: written.code, inner: written.locals }) : written;
+    }
+    if (written < 0) {
+      if (done === 0) return written;
+      break;
+    }
+    done += takeFromPipe(k, pipe, Number(written));
+    if (written < bytes.length) break;
+  }
+  charge(k, done * costs(k).copyPerByteNs);
+  if (into.offset === null) into.file.pos = at.pos;
+  if (wasFull && !isFull(pipe)) wake(k, pipe.writeWait, { key: OUT });
+  if (done > 0) notifyFile(k, into.file, IN_MODIFY);
+  return done;
+}
+
+/** Takes `count` bytes of the first slot, which go with it when it is empty then. */
+function takeFromPipe(k: Kernel, pipe: Pipe, count: number): number {
+  const buffer = pipe.ring[0];
+  buffer.offset += count;
+  buffer.len -= count;
+  if (buffer.len === 0) dropBuffer(k, pipe);
+  return count;
+}
+
+/** A first write from the pipe that sleeps in steps of its own; what it took leaves the pipe when it is over. */
+const fromPipe = steps<{ pipe: number; code: string; inner: unknown }>("fs.splice_from_pipe", {
+  write: (_k, _task, { locals }) => ({ act: "enter", code: locals.code, locals: locals.inner }),
+  wrote(k, _task, { locals, ret }) {
+    const pipe = k.state.fs.pipes.get(locals.pipe);
+    if (ret > 0 && pipe !== undefined && pipe.ring.length > 0) {
+      const wasFull = isFull(pipe);
+      takeFromPipe(k, pipe, Math.min(Number(ret), pipe.ring[0].len));
+      if (wasFull) wake(k, pipe.writeWait, { key: OUT });
+    }
+    return ret;
+  },
+});
+
+/** From pipe to pipe; `keep` copies what tee(2) copies. Whole slots move, a part of one is shared by both. */
+export function splicePipes(k: Kernel, task: Task, from: Pipe, into: Pipe, count: number, nonblock: boolean, keep: boolean): SyscallResult {
+  if (from === into) return -EINVAL;
+  if (from.ring.length === 0) {
+    if (from.writers === 0) return 0;
+    return nonblock ? -EAGAIN : sleepOn(from.readWait, { wchan: "ipipe_prep" });
+  }
+  const full = room(k, task, into);
+  if (full === -EAGAIN && !nonblock) return sleepOn(into.writeWait, { wchan: "opipe_prep" });
+  if (full !== 0) return full;
+  const wasFull = isFull(from);
+  let done = 0;
+  for (let at = 0; done < count && !isFull(into) && at < from.ring.length;) {
+    const buffer = from.ring[at];
+    const len = Math.min(buffer.len, count - done);
+    getFrame(k, buffer.pfn);
+    // As Linux: bytes that two pipes share, or that came by splice, are never written behind.
+    into.ring.push({ ...buffer, len, merge: false });
+    buffer.merge = false;
+    done += len;
+    if (keep) at++;
+    else {
+      buffer.offset += len;
+      buffer.len -= len;
+      if (buffer.len === 0) dropBuffer(k, from);
+    }
+  }
+  if (done > 0) {
+    wake(k, into.readWait, { key: IN });
+    if (wasFull && !isFull(from)) wake(k, from.writeWait, { key: OUT });
+  }
+  return done;
+}
+
+/** sendfile(2) between files that were found; `offset` null reads at the file's position. */
+export function sendFile(k: Kernel, task: Task, out: OpenFile, source: Side, count: number): SyscallResult {
+  const pipe = asPipe(k, out);
+  if (pipe !== null) return spliceToPipe(k, task, source, pipe, Math.min(count, MAX_RW_COUNT), (out.flags & O_NONBLOCK) !== 0);
+  return spliceDirect(k, task, source, { file: out, offset: null }, count);
+}
+
+/** splice(2) between files that were found, with their offsets or null. */
+export function splice(k: Kernel, task: Task, from: Side, into: Side, count: number, flags: number): SyscallResult {
+  const inPipe = asPipe(k, from.file);
+  const outPipe = asPipe(k, into.file);
+  if (!from.file.canRead || !into.file.canWrite) return -EBADF;
+  const cut = Math.min(count, MAX_RW_COUNT);
+  const asked = (flags & SPLICE_F_NONBLOCK) !== 0;
+  const inNonblock = asked || (inPipe !== null && (from.file.flags & O_NONBLOCK) !== 0);
+  const outNonblock = asked || (outPipe !== null && (into.file.flags & O_NONBLOCK) !== 0);
+  if (inPipe !== null && outPipe !== null) return splicePipes(k, task, inPipe, outPipe, cut, inNonblock || outNonblock, false);
+  if (inPipe !== null) {
+    if (into.offset !== null && !into.file.positioned) return -EINVAL;
+    if ((into.file.flags & O_APPEND) !== 0) return -EINVAL;
+    return spliceFromPipe(k, task, inPipe, into, cut, inNonblock);
+  }
+  if (outPipe === null || (from.offset !== null && !from.file.positioned)) return -EINVAL;
+  return spliceToPipe(k, task, from, outPipe, cut, outNonblock);
+}
