@@ -173,7 +173,7 @@ export const ROWS: Record<string, Row> = {
   "write 5 bytes": write({ buf: "hello" }),
   "pread 4 @0 (nonblock)": call("pread64", ({ nb }) => ({ fd: nb, count: 4, offset: 0 })),
   "pread 4 @-1": call("pread64", ({ nb }) => ({ fd: nb, count: 4, offset: -1 })),
-  "pwrite 4 @0": call("pwrite64", ({ rw }) => ({ fd: rw, buf: "four", offset: 0 })),
+  "pwrite 4 @0": call("pwrite64", ({ rw }) => ({ fd: rw, buf: "aaaa", offset: 0 })),
   "pwrite 4 @-1": call("pwrite64", ({ rw }) => ({ fd: rw, buf: "four", offset: -1 })),
   "readv 2x4 (nonblock)": call("readv", ({ nb }) => ({ fd: nb, iov: [{ iov_len: 4 }, { iov_len: 4 }] })),
   "readv iovcnt 0": call("readv", ({ nb }) => ({ fd: nb, iov: [] })),

@@ -22,6 +22,8 @@ export interface ServerOptions {
   /** A new one in a directory of its own unless given; one that is given is not removed. */
   database?: string;
   env?: Record<string, string>;
+  /** Modules of the tests that the server loads before its own, as paths from the root. */
+  preload?: string[];
 }
 
 /** Path of a database in a new directory. */
@@ -30,8 +32,9 @@ export function newDatabase(): string {
 }
 
 /** Starts `api/server.ts`; its stdout and stderr come together. */
-export function spawnServer(database: string, env: Record<string, string> = {}): { child: ChildProcess; output(): string } {
-  const child = spawn(process.execPath, ["--enable-source-maps", "--import", "tsx", "api/server.ts"], {
+export function spawnServer(database: string, { env, preload = [] }: ServerOptions = {}): { child: ChildProcess; output(): string } {
+  const imports = ["tsx", ...preload.map((path) => `./${path}`)].flatMap((module) => ["--import", module]);
+  const child = spawn(process.execPath, ["--enable-source-maps", ...imports, "api/server.ts"], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], HOST: "127.0.0.1", PORT: "0", DATABASE_URL: `file:${database}`, ...env },
@@ -44,9 +47,10 @@ export function spawnServer(database: string, env: Record<string, string> = {}):
 }
 
 /** A server that answers /readyz. */
-export async function startServer({ database, env }: ServerOptions = {}): Promise<Server> {
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const { database } = options;
   const file = database ?? newDatabase();
-  const { child, output } = spawnServer(file, env);
+  const { child, output } = spawnServer(file, options);
   const url = await listening(child, output);
   return {
     url,
