@@ -190,5 +190,5 @@ function showMessage(register: number | bigint, view: CallView, length: number):
   if (register === 0) return "NULL";
   const bytes = view.read(register, 8 + Math.min(33, length));
   if (bytes.length < 8) return hex(register);
-  return `{mtype=${getI64(bytes, 0)}, mtext=${showBytes(bytes.subarray(8), length, hex(register))}}`;
+  return `{mtype=${getI64(bytes, 0)}, mtext=${showBytes(bytes.subarray(8), length, register)}}`;
 }

@@ -190,7 +190,7 @@ function showHeader(bytes: Uint8Array, view: CallView, count: number): string {
   const iov = segmentsAt(fields.msg_iov, fields.msg_iovlen, view).slice(0, 16).map(({ base, len }) => {
     const shown = Math.min(left, Number(len));
     left -= shown;
-    return `{iov_base=${showBytes(view.read(base, Math.min(shown, 33)), shown, hex(base))}, iov_len=${len}}`;
+    return `{iov_base=${showBytes(view.read(base, Math.min(shown, 33)), shown, base)}, iov_len=${len}}`;
   });
   const control = fields.msg_controllen === 0 ? "" : `msg_control=[${showControl(view.read(fields.msg_control, Number(fields.msg_controllen)))}], `;
   return `{msg_name=${name}, msg_namelen=${fields.msg_namelen}, msg_iov=[${iov.join(", ")}], msg_iovlen=${fields.msg_iovlen}, `

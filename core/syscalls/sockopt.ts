@@ -1,15 +1,22 @@
 /** setsockopt(2) and getsockopt(2). */
 import { EFAULT, EINVAL } from "../abi/errno.ts";
-import { allSocketOptions, socketLevels } from "../abi/socket.ts";
+import { formatChoice } from "../abi/flags.ts";
+import { allSocketOptions, socketLevels, socketOptions } from "../abi/socket.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyFromUser, copyToUser, getUser32, putUser32, type Addr } from "../mm/usercopy.ts";
 import { getOption, setOption } from "../net/sock_options.ts";
 import { socketOfFile } from "../net/socket_file.ts";
 import type { Task } from "../sched/task.ts";
-import { choice, fd } from "./args.ts";
+import { choice, fd, int32, type CallView } from "./args.ts";
 import type { Rows } from "./row.ts";
 import { addrlenIn, addrlenInOut, optvalIn, optvalOut, OPTVAL_ROOM } from "./socket_args.ts";
+
+/** An option's name, shown as its level names it. */
+const optname = {
+  ...choice("optname", allSocketOptions),
+  show: (register: number | bigint, view: CallView): string => formatChoice(socketOptions(int32(view.reg("level"))), int32(register)),
+};
 
 /** No option is longer; a longer length is cut, as the ones that read strings do. */
 const LONGEST = 4096;
@@ -43,7 +50,7 @@ export const sockoptRows: Rows = {
   setsockopt: {
     x86_64: 54,
     args: [
-      fd("sockfd"), choice("level", socketLevels), choice("optname", allSocketOptions), optvalIn("optval", "optlen"),
+      fd("sockfd"), choice("level", socketLevels), optname, optvalIn("optval", "optlen"),
       addrlenIn("optlen", "optval"),
     ],
     run: sysSetsockopt,
@@ -52,7 +59,7 @@ export const sockoptRows: Rows = {
   getsockopt: {
     x86_64: 55,
     args: [
-      fd("sockfd"), choice("level", socketLevels), choice("optname", allSocketOptions), optvalOut("optval", "optlen"),
+      fd("sockfd"), choice("level", socketLevels), optname, optvalOut("optval", "optlen"),
       addrlenInOut("optlen", "optval", OPTVAL_ROOM),
     ],
     run: sysGetsockopt,

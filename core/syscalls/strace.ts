@@ -3,6 +3,19 @@
 const SHOWN = 32;
 const ESCAPES: { [byte: number]: string } = { 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: "\\\"", 92: "\\\\" };
 
+const TWO_64 = 1n << 64n;
+
+/** A register as an unsigned 64-bit quantity: a number when safe. */
+export function unsigned(register: number | bigint): number | bigint {
+  if (typeof register === "number") return register >= 0 ? register : BigInt(register) + TWO_64;
+  return register >= 0n ? register : register + TWO_64;
+}
+
+/** A register in hexadecimal. */
+export function hex(register: number | bigint): string {
+  return `0x${unsigned(register).toString(16)}`;
+}
+
 /** Bytes between quotes; an octal escape is as short as the next byte allows. */
 export function quote(bytes: Uint8Array): string {
   let text = "\"";
@@ -20,16 +33,16 @@ export function quote(bytes: Uint8Array): string {
 }
 
 /** A buffer of `count` bytes of which `bytes` is the beginning; `address` is shown when nothing could be read. */
-export function showBytes(bytes: Uint8Array, count: number | bigint, address: string): string {
+export function showBytes(bytes: Uint8Array, count: number | bigint, address: number | bigint): string {
   if (count === 0) return "\"\"";
-  if (bytes.length === 0) return address;
+  if (bytes.length === 0) return hex(address);
   const shown = bytes.subarray(0, Number(count < SHOWN ? count : SHOWN));
   return count > shown.length ? `${quote(shown)}...` : quote(shown);
 }
 
 /** A NUL-terminated string, shown whole as strace shows paths. */
-export function showString(bytes: Uint8Array, address: string): string {
-  if (bytes.length === 0) return address;
+export function showString(bytes: Uint8Array, address: number | bigint): string {
+  if (bytes.length === 0) return hex(address);
   const end = bytes.indexOf(0);
   return end < 0 ? `${quote(bytes)}...` : quote(bytes.subarray(0, end));
 }

@@ -85,7 +85,7 @@ function vector(name: string, countedBy: string, out: boolean): ArgType {
       const shown = segments.slice(0, SHOWN_SEGMENTS).map(({ base, len }) => {
         const count = Math.min(left, Number(len));
         left -= count;
-        return `{iov_base=${showBytes(view.read(base, Math.min(count, 33)), count, hex(base))}, iov_len=${len}}`;
+        return `{iov_base=${showBytes(view.read(base, Math.min(count, 33)), count, base)}, iov_len=${len}}`;
       });
       return `[${shown.join(", ")}${segments.length > SHOWN_SEGMENTS ? ", ..." : ""}]`;
     },
