@@ -29,7 +29,8 @@ export function createApp({ services, log, host, hosts }: AppOptions): Express {
   app.use(pinoHttp({
     logger: log,
     genReqId: (req) => req.id,
-    customLogLevel: (_req, res) => (res.statusCode >= 500 ? "error" : "info"),
+    customLogLevel: (_req, res) => (res.statusCode === 500 || res.statusCode === 503 ? "error" : "info"),
+    customErrorObject: (_req, _res, _error, { req, res, responseTime }) => ({ req, res, responseTime }),
     // One short line a request; the rest is in the metrics.
     serializers: { req: ({ id, method, url }: { id: string; method: string; url: string }) => ({ id, method, url }), res: ({ statusCode }: { statusCode: number }) => ({ statusCode }) },
   }));

@@ -6,7 +6,7 @@ import { RIGHTS, type Right } from "./auth.ts";
 import { isRawBody, type ResponseSpec, type Route } from "./route.ts";
 import { routes as allRoutes } from "./routes/index.ts";
 import { Call } from "./routes/syscalls.ts";
-import { Problem } from "./schemas.ts";
+import { Bytes, Problem } from "./schemas.ts";
 import { CORE_VERSION } from "./sessions/core.ts";
 import { syscallComponents, syscallPaths } from "./openapi_syscalls.ts";
 
@@ -26,6 +26,23 @@ const Prefer = z.string().optional().meta({
 const LastEventId = z.string().optional().meta({
   description: "The id of the last event that was seen", param: { id: "LastEventId", in: "header", name: "Last-Event-ID" },
 });
+
+const TAGS: Record<string, string> = {
+  "Service": "What the server says of itself",
+  "Sessions": "Each holds one emulated kernel",
+  "Members": "Who may use a session, and as which uid",
+  "Clock": "Kernel time",
+  "Snapshots": "Named states of a session's whole kernel",
+  "Processes": "Processes that callers drive, and all the others",
+  "Signals": "kill(2)",
+  "System calls": "One call, many in one trip, and calls that sleep",
+  "Memory": "A process's memory from outside",
+  "Modules": "Loadable kernel modules",
+  "Files": "Files and views of the kernel",
+  "Kernel log": "dmesg, the trace of calls, events",
+  "Commands": "Of a later release",
+  "Benchmarks": "Measurements on fresh kernels",
+};
 
 function specOf(response: z.ZodType | ResponseSpec): ResponseSpec {
   return response instanceof z.ZodType ? { description: "Done", json: response } : response;
@@ -106,7 +123,7 @@ export function openapiDocument(routes: Route[] = allRoutes): Record<string, unk
     const path = route.path.replace(/\*$/, "");
     paths[path] = { ...paths[path], [route.method]: operationOf(route) };
   }
-  const tags = [...new Set(routes.map((route) => route.tag))].map((name) => ({ name }));
+  const tags = [...new Set(routes.map((route) => route.tag))].map((name) => ({ name, description: TAGS[name] ?? name }));
   const document = createDocument({
     openapi: "3.1.0",
     info: {
@@ -116,7 +133,7 @@ export function openapiDocument(routes: Route[] = allRoutes): Record<string, unk
     servers: [{ url: "/" }],
     tags,
     components: {
-      schemas: { Call },
+      schemas: { Call, Bytes },
       securitySchemes: { bearer: { type: "http", scheme: "bearer", description: "A member's token, or the administrator's" } },
     },
     paths,

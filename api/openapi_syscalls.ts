@@ -11,6 +11,7 @@ const POINTER = ref("PointerIn");
 /** Schemas that the calls' arguments stand on. */
 export function syscallComponents(): Record<string, Schema> {
   return {
+    ...argumentComponents(),
     IntegerIn: {
       description: "A JSON number while it is a safe integer, else a decimal or \"0x…\" string; in a batch also what an earlier call gave",
       anyOf: [
@@ -80,27 +81,36 @@ function argumentSchema({ kind, names, struct }: ArgumentView): Schema {
   }
 }
 
-function namedArguments(call: SyscallView): Schema {
-  return {
+const ON_FAULT: Schema = { type: "string", enum: ["signal", "report"], description: "What a memory fault does: deliver the signal, or only tell of it" };
+
+/** The arguments of each call by their names, as components. */
+function argumentComponents(): Record<string, Schema> {
+  return Object.fromEntries(syscallCatalogue().map((call) => [`${call.name}_args`, {
     type: "object", additionalProperties: false,
     properties: {
       ...Object.fromEntries(call.args.map((arg) => [arg.name, argumentSchema(arg)])),
-      onFault: { type: "string", enum: ["signal", "report"] },
+      ...(call.number > 1000 ? { onFault: ON_FAULT } : {}),
     },
-  };
+  }]));
 }
 
-function wrapped(call: SyscallView): Schema {
-  const { onFault: _onFault, ...properties } = namedArguments(call)["properties"] as Record<string, Schema>;
-  return {
-    type: "object", required: ["args"], additionalProperties: false,
-    properties: { args: { type: "object", properties, additionalProperties: false }, onFault: { type: "string", enum: ["signal", "report"] } },
-  };
+/** Named arguments, the same below `args`, or raw registers. */
+function requestSchema({ name }: SyscallView): Schema {
+  const args = ref(`${name}_args`);
+  const wrapped = { type: "object", required: ["args"], properties: { args, onFault: ON_FAULT }, additionalProperties: false };
+  return { anyOf: [args, wrapped, ref("RawCall")] };
 }
 
 function signature({ name, number, args }: SyscallView): string {
   const place = number > 1000 ? "the process's own access" : `number ${number}`;
   return `\`${name}(${args.map((arg) => arg.name).join(", ")})\`, ${place}.`;
+}
+
+/** What the call answers: the outputs of its arguments under their names. */
+function outcome(call: SyscallView): Schema {
+  const outputs = call.args.flatMap(({ output, kind }) => (output === undefined ? [] : [[output, kind === "out-bytes" ? ref("Bytes") : {}]]));
+  if (outputs.length === 0) return ref("CallOutcome");
+  return { anyOf: [{ allOf: [ref("ReturnedCall"), { type: "object", properties: Object.fromEntries(outputs) as Schema }] }, ref("EndedCall")] };
 }
 
 function operation(call: SyscallView): Schema {
@@ -112,9 +122,9 @@ function operation(call: SyscallView): Schema {
       call.partial === undefined ? "" : `Partial: ${call.partial}.`,
     ].filter((text) => text !== "").join(" "),
     parameters: [{ $ref: "#/components/parameters/IdempotencyKey" }, { $ref: "#/components/parameters/Prefer" }],
-    requestBody: { required: false, content: { "application/json": { schema: { anyOf: [namedArguments(call), wrapped(call), ref("RawCall")] } } } },
+    requestBody: { required: false, content: { "application/json": { schema: requestSchema(call) } } },
     responses: {
-      "200": { description: "It returned, or the process ended", content: { "application/json": { schema: ref("CallOutcome") } } },
+      "200": { description: "It returned, or the process ended", content: { "application/json": { schema: outcome(call) } } },
       "202": {
         description: "It sleeps; the call goes on by itself", content: { "application/json": { schema: ref("SleepingCall") } },
         headers: { Location: { description: "Where the call can be asked for", schema: { type: "string" } } },

@@ -3,7 +3,7 @@ import "zod-openapi"; // types `.meta`
 import { z } from "zod";
 import { PROBLEM_TYPES } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
-import { MACHINE_LIMITS, PROFILES } from "./sessions/core.ts";
+import { MACHINE_LIMITS, PROFILES, type CallAnswer } from "./sessions/core.ts";
 
 export const Id = z.string().min(1).max(64).regex(/^[A-Za-z0-9_-]+$/, "is not an id");
 export const SessionParams = z.object({ sid: Id.meta({ description: "The session" }) });
@@ -94,18 +94,17 @@ export const Bytes = z.object({ base64: z.string(), text: z.string().optional() 
 
 const Returned = z.object({
   state: z.literal("returned"),
-  ret: z.union([z.number(), z.string()]).optional().meta({ description: "-1 for a failure; an address is \"0x…\", what a double cannot hold a decimal string" }),
-  errno: z.string().nullable().optional(),
+  ret: z.union([z.number(), z.string()]).meta({ description: "-1 for a failure; an address is \"0x…\", what a double cannot hold a decimal string" }),
+  errno: z.string().nullable(),
   errnoNumber: z.number().int().optional(),
   message: z.string().optional(),
-  strace: z.string().optional(),
-  ns: Ns.optional().meta({ description: "Kernel time charged to the call" }),
+  strace: z.string(),
+  ns: Ns.meta({ description: "Kernel time charged to the call" }),
   signal: z.string().optional(),
   siCode: z.string().optional(),
   faultAddr: z.string().optional(),
   delivered: z.array(z.string()).optional(),
-  get results() { return z.array(CallOutcome).optional(); },
-}).catchall(z.unknown()).meta({ id: "ReturnedCall" });
+}).catchall(z.unknown()).meta({ id: "ReturnedCall", description: "Outputs stand beside these under their man-page names" });
 
 const Ended = z.object({
   state: z.literal("ended"),
@@ -113,28 +112,38 @@ const Ended = z.object({
   signaled: z.string().optional(),
   strace: z.string().optional(),
   ns: Ns.optional(),
-  get results() { return z.array(CallOutcome).optional(); },
-}).meta({ id: "EndedCall" });
+}).meta({ id: "EndedCall", description: "The process died of its call" });
 
-export const Sleeping = z.object({
+/** What the core answers, for the compiler; the schema says for callers what that is. */
+function answers<T extends CallAnswer>(schema: z.ZodType): z.ZodType<T> {
+  return schema as z.ZodType<T>;
+}
+
+/** How a call came out; `state` tells the shapes apart. */
+const Outcome = z.union([Returned, Ended]).meta({ id: "CallOutcome" });
+export const CallOutcome = answers(Outcome);
+const Results = z.array(Outcome);
+const ReturnedBatch = z.object({ state: z.literal("returned"), results: Results }).meta({ id: "ReturnedBatch" });
+const EndedBatch = Ended.extend({ results: Results }).meta({ id: "EndedBatch" });
+export const BatchOutcome = answers(z.union([ReturnedBatch, EndedBatch]).meta({ id: "BatchOutcome" }));
+
+const Sleeping = z.object({
   state: z.literal("sleeping"),
   pid: z.number().int(),
   callId: z.string(),
   wchan: z.string(),
-  get results() { return z.array(CallOutcome).optional(); },
+  results: Results.optional().meta({ description: "Of a batch: what is done so far" }),
 }).meta({ id: "SleepingCall" });
 
 const ProgramEnd = z.object({
   state: z.literal("program"), ret: z.number().int(), value: z.unknown(), stdout: z.string(), stderr: z.string(),
 }).meta({ id: "EndedProgram" });
 
-/** How a call came out; `state` tells the shapes apart. */
-export const CallOutcome: z.ZodType = z.lazy(() => z.union([Returned, Ended])).meta({ id: "CallOutcome" });
-export const CallState: z.ZodType = z.union([Returned, Ended, Sleeping, ProgramEnd]).meta({ id: "CallState" });
+export const CallState = answers(z.union([Returned, ReturnedBatch, Ended, EndedBatch, Sleeping, ProgramEnd]).meta({ id: "CallState" }));
 
 /** The 202 of every route that may sleep. */
 export const SLEEPING = {
   description: "It sleeps; the call goes on by itself",
-  json: Sleeping,
+  json: answers<Extract<CallAnswer, { state: "sleeping" }>>(Sleeping),
   headers: { Location: "Where the call can be asked for" },
 } as const;

@@ -40,7 +40,7 @@ export const deleteCall = defineRoute({
   handle: ({ params, request }, { sessions }) => sessions.actAtOnce(params.sid, {
     request,
     input: () => ({ type: "interruptCall", callId: params.callId }),
-    reply: ({ answer, live }) => ({ status: 200 as const, json: callRecord(live.kernel, params.callId)?.answer ?? answer }),
+    reply: ({ answer, live }) => ({ status: 200 as const, json: (callRecord(live.kernel, params.callId)?.answer ?? answer) as CallAnswer }),
   }),
 });
 

@@ -10,8 +10,10 @@ export function noProcess(pid: number) {
 
 /** @throws Problem 404 where there is no such process, 403 where it is another's */
 export function requireOwn(kernel: Kernel, caller: Caller, pid: number): void {
-  if (processView(kernel, pid) === null) throw noProcess(pid);
-  if (!mayDrive(caller, memberOf(kernel, pid))) throw forbidden(`Process ${pid} belongs to another member.`);
+  const member = memberOf(kernel, pid);
+  // The kernel's own processes have no member either; the usual one has.
+  if (member === "" && processView(kernel, pid) === null) throw noProcess(pid);
+  if (!mayDrive(caller, member)) throw forbidden(`Process ${pid} belongs to another member.`);
 }
 
 /** The check of routes that drive a process. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Problem, invalid, notFound, type FieldError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { defineRoute, type Reply } from "../route.ts";
-import { CallOutcome, ProcessParams, SLEEPING } from "../schemas.ts";
+import { BatchOutcome, CallOutcome, ProcessParams, SLEEPING } from "../schemas.ts";
 import { knowsCall, type CallAnswer, type CallRequest, type Json } from "../sessions/core.ts";
 import type { Done } from "../sessions/work.ts";
 import { drives } from "./process_access.ts";
@@ -68,6 +68,7 @@ export const postSyscall = defineRoute({
     const raw = READS.has(call) && request.prefers(["application/json", "application/octet-stream"]) === "application/octet-stream";
     return sessions.act(params.sid, {
       request,
+      ...(body.args === undefined ? { argsPath: "" } : {}),
       input: () => ({
         type: "syscall", callId: sessions.newCallId(), pid: params.pid, call, ...(args === undefined ? {} : { args }),
         ...(body.onFault === undefined ? {} : { onFault: body.onFault }),
@@ -106,8 +107,6 @@ function wrongOf(call: unknown): FieldError | null {
   return null;
 }
 
-const Batch = z.object({ state: z.enum(["returned", "ended"]), results: z.array(CallOutcome) }).loose().meta({ id: "BatchOutcome" });
-
 export const postBatch = defineRoute({
   id: "batch", method: "post", path, tag, access: "calls", holds: LIMITS.wait.default,
   summary: "Make several system calls in one request",
@@ -115,7 +114,7 @@ export const postBatch = defineRoute({
     + "what call k of this batch gave.",
   params: ProcessParams,
   body: z.strictObject({ calls: Calls, onError: z.enum(["stop", "continue"]).default("stop") }),
-  responses: { 200: { description: "Its results, to the failed one when it stops", json: Batch }, 202: SLEEPING },
+  responses: { 200: { description: "Its results, to the failed one when it stops", json: BatchOutcome }, 202: SLEEPING },
   problems: { 413: "More calls than a batch may have" },
   check: drives,
   handle({ params, body, request }, { sessions }) {

@@ -24,6 +24,8 @@ export interface Act<R extends Reply = Reply> {
   input(live: Live, session: Session): InputBody;
   /** The outcome as HTTP; may answer with a Problem. */
   reply(done: Done): R;
+  /** Where in the body the arguments of a call stand; "/args" when left out. */
+  argsPath?: string;
 }
 
 /** The answer to a request that was held for long enough. */
@@ -54,7 +56,10 @@ export function refusalProblem(refusal: Refusal): Problem {
   switch (refusal.refused) {
     case "no-process": case "no-call": return new Problem(404, "not-found", sentence(refusal.detail));
     case "busy": return new Problem(409, "busy", sentence(refusal.detail));
-    case "invalid": return invalid(sentence(refusal.detail), refusal.errors ?? []);
+    case "invalid": {
+      const [first] = refusal.errors ?? [];
+      return first === undefined ? invalid(sentence(refusal.detail)) : invalid(`${first.path}: ${first.message}.`, refusal.errors);
+    }
     case "errno": return errnoProblem(refusal.errno, refusal.detail);
     case "limit": return tooMany(sentence(refusal.detail), 1);
   }
@@ -81,7 +86,7 @@ export function act<R extends Reply>(host: Host, session: Session, work: Act<R>)
 function perform(host: Host, session: Session, live: Live, work: Act, to: Settler, job: Job): void {
   requireWritable(session);
   const input = work.input(live, session);
-  if (input.type === "program") refuseUnfit(input);
+  if (input.type === "program") refuseUnfit(input, work);
   const fed = feed(host, session, live, input);
   if (fed === null) {
     session.queue.unshift(job);
@@ -91,8 +96,8 @@ function perform(host: Host, session: Session, live: Live, work: Act, to: Settle
   const { refusal } = fed.output;
   if (refusal !== undefined) {
     // What is malformed is told before what is only not possible now.
-    if (refusal.refused === "busy") refuseUnfit(input);
-    host.journal.answer(session, to, problemReply(refusalProblem(refusal), work.request.id));
+    if (refusal.refused === "busy") refuseUnfit(input, work);
+    host.journal.answer(session, to, problemReply(refusalProblem(placed(refusal, work)), work.request.id));
     return;
   }
   const { callId, pid } = input as { callId?: string; pid?: number };
@@ -101,9 +106,15 @@ function perform(host: Host, session: Session, live: Live, work: Act, to: Settle
   else settle(host, session, live, work, to, { answer, text: textOf(fed, answer), output: fed.output, live });
 }
 
-function refuseUnfit(input: InputBody): void {
+function refuseUnfit(input: InputBody, work: Act): void {
   const refusal = prepare({ ...input, atNs: 0 });
-  if (refusal !== null) throw refusalProblem(refusal);
+  if (refusal !== null) throw refusalProblem(placed(refusal, work));
+}
+
+/** The refusal with the paths of the caller's own body. */
+function placed(refusal: Refusal, { argsPath }: Act): Refusal {
+  if (argsPath === undefined || refusal.refused !== "invalid" || refusal.errors === undefined) return refusal;
+  return { ...refusal, errors: refusal.errors.map(({ path, message }) => ({ path: path.replace(/^\/args/, argsPath), message })) };
 }
 
 /** The answer of a call that is over; null while it sleeps or works. */
