@@ -4,6 +4,7 @@ import { deviceInvariants } from "./drivers/invariants.ts";
 import { mmInvariants } from "./mm/invariants.ts";
 import { moduleInvariants } from "./module/invariants.ts";
 import { netInvariants } from "./net/invariants.ts";
+import { processInvariants } from "./process/invariants.ts";
 import { plainDataProblems } from "./plain.ts";
 import { LOG_BYTES } from "./sched/printk.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
@@ -14,7 +15,7 @@ export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
     ...sleepers(k), ...runQueues(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
-    ...mmInvariants(k), ...netInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
+    ...mmInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
   ];
 }
 

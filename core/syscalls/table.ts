@@ -35,7 +35,8 @@ import { timeRows } from "./time.ts";
 import { waitRows } from "./wait.ts";
 
 export const families: Rows[] = [
-  credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows, itimerRows,
-  lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows, pollRows, prctlRows, processRows, readWriteRows, resourceRows,
-  sendfileRows, signalRows, socketRows, socketMsgRows, sockoptRows, statRows, timeRows, waitRows,
+  credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
+  itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows,
+  pollRows, prctlRows, processRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
+  sockoptRows, statRows, timeRows, waitRows,
 ];
