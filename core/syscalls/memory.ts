@@ -2,23 +2,25 @@
 import { EFAULT } from "../abi/errno.ts";
 import { siCodes } from "../abi/siginfo.ts";
 import { signalName } from "../abi/signal.ts";
-import { formatChoice } from "../abi/flags.ts";
+import { formatChoice, type ChoiceTable } from "../abi/flags.ts";
 import type { Kernel } from "../kernel.ts";
 import { loadUser, storeUser } from "../mm/access.ts";
 import type { BadAccess } from "../mm/fault.ts";
 import { copyFromUser, writeUser } from "../mm/usercopy.ts";
 import { forceSignal } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { addr, inBuffer, outBuffer, size } from "./args.ts";
+import { addr, choice, inBuffer, outBuffer, size } from "./args.ts";
 import { BUFFER_LIMIT } from "./json.ts";
 import type { Rows } from "./row.ts";
 
 type Word = number | bigint;
 
+const ON_FAULT: ChoiceTable = { prefix: "ON_FAULT_", values: { signal: 0, report: 1 } };
+
 /** Notes the fault for the answer, and delivers its signal unless the caller only wants to be told. */
-function faulted(k: Kernel, task: Task, { signal, siCode, addr: at }: BadAccess): number {
+function faulted(k: Kernel, task: Task, { signal, siCode, addr: at }: BadAccess, onFault: number): number {
   task.fault = { signal: signalName(signal), siCode: formatChoice(siCodes(signal), siCode), addr: at };
-  if (task.onFault === "signal") forceSignal(k, task, signal, { code: siCode, addr: at });
+  if (task.onFault === "signal" && onFault !== ON_FAULT.values.report) forceSignal(k, task, signal, { code: siCode, addr: at });
   return -EFAULT;
 }
 
@@ -26,22 +28,22 @@ function count(length: Word): number {
   return typeof length === "bigint" ? BUFFER_LIMIT : Math.min(length, BUFFER_LIMIT);
 }
 
-function load(k: Kernel, task: Task, [at, length, buf]: [Word, Word, Word]): number {
+function load(k: Kernel, task: Task, [at, length, buf, onFault]: [Word, Word, Word, number]): number {
   const { bytes, fault } = loadUser(k, task, at, count(length));
-  if (fault !== null) return faulted(k, task, fault);
+  if (fault !== null) return faulted(k, task, fault, onFault);
   if (typeof buf === "number" && buf !== 0) writeUser(k, task, buf, bytes);
   return bytes.length;
 }
 
-function store(k: Kernel, task: Task, [at, buf, length]: [Word, Word, Word]): number {
+function store(k: Kernel, task: Task, [at, buf, length, onFault]: [Word, Word, Word, number]): number {
   const bytes = copyFromUser(k, task, buf, count(length));
   if (typeof bytes === "number") return bytes;
   const { done, fault } = storeUser(k, task, at, bytes);
-  return fault === null ? done : faulted(k, task, fault);
+  return fault === null ? done : faulted(k, task, fault, onFault);
 }
 
 /** Pseudo calls: their numbers are not Linux's. */
 export const memoryRows: Rows = {
-  load: { x86_64: 1001, args: [addr("addr"), size("length"), outBuffer("buf", "length")], run: load },
-  store: { x86_64: 1002, args: [addr("addr"), inBuffer("buf", "length"), size("length", "buf")], run: store },
+  load: { x86_64: 1001, args: [addr("addr"), size("length"), outBuffer("buf", "length"), choice("onFault", ON_FAULT)], run: load },
+  store: { x86_64: 1002, args: [addr("addr"), inBuffer("buf", "length"), size("length", "buf"), choice("onFault", ON_FAULT)], run: store },
 };
