@@ -54,11 +54,11 @@ export function syscall(k: Kernel, task: Task, nr: number, regs: (number | bigin
   const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, null);
   if (typeof result !== "object") {
     if (task.work.length === 0 && !task.signalPending && !isRestart(result)) return result;
-    return enter(syscallSteps, { nr, regs, held: null, pending: result, result: 0 });
+    return enter(syscallSteps, { nr, regs: [...regs], held: null, pending: result, result: 0 });
   }
   // A sleep is not carried over: whoever wakes the queue before this task's next step would be missed.
   const pending = result.act === "enter" ? result : null;
-  return enter(syscallSteps, { nr, regs, held: null, pending, result: 0 });
+  return enter(syscallSteps, { nr, regs: [...regs], held: null, pending, result: 0 });
 }
 
 /** A system call made by a step of a program: goes on with the next step at once when the call is over. */
