@@ -10,6 +10,7 @@ import { msgctl, msgget, msgrcv, msgsnd } from "../ipc/msg.ts";
 import { semget, semtimedop } from "../ipc/sem.ts";
 import { semctl } from "../ipc/semctl.ts";
 import { shmat, shmctl, shmdt, shmget } from "../ipc/shm.ts";
+import "../ipc/proc.ts";
 import type { Kernel } from "../kernel.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
@@ -69,7 +70,7 @@ export const ipcRows: Rows = {
   },
   shmdt: { x86_64: 67, args: [addr("shmaddr")], run: (k: Kernel, task: Task, [at]: [Word]) => shmdt(k, task, at) },
   shmctl: {
-    x86_64: 31, args: [int("shmid"), choice("cmd", shmCommands), controlBuffer("buf", shmidDs, shmWritten)],
+    x86_64: 31, args: [int("shmid"), choice("cmd", shmCommands), controlBuffer("buf", shmCommands, shmidDs, shmWritten)],
     run: (k: Kernel, task: Task, [id, cmd, buf]: [number, number, Word]) => shmctl(k, task, id, cmd, buf),
   },
   msgget: {
@@ -87,7 +88,7 @@ export const ipcRows: Rows = {
       msgrcv(k, task, id, message, bytes, type, flag),
   },
   msgctl: {
-    x86_64: 71, args: [int("msqid"), choice("cmd", msgCommands), controlBuffer("buf", msqidDs, msgWritten)],
+    x86_64: 71, args: [int("msqid"), choice("cmd", msgCommands), controlBuffer("buf", msgCommands, msqidDs, msgWritten)],
     run: (k: Kernel, task: Task, [id, cmd, buf]: [number, number, Word]) => msgctl(k, task, id, cmd, buf),
   },
   semget: {

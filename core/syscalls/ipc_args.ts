@@ -1,6 +1,8 @@
 /** Arguments of the System V IPC calls: flags with a mode in them, what the ctl calls point to, messages. */
-import { formatFlags, type FlagTable } from "../abi/flags.ts";
-import { GETALL, IPC_INFO, IPC_SET, IPC_STAT, SEM_INFO, SEM_STAT, SEM_STAT_ANY, SETALL, SETVAL, semidDsLayout } from "../abi/ipc.ts";
+import { formatFlags, parseChoice, type ChoiceTable, type FlagTable } from "../abi/flags.ts";
+import {
+  GETALL, IPC_INFO, IPC_SET, IPC_STAT, SEM_INFO, SEM_STAT, SEM_STAT_ANY, semCommands, semidDsLayout, SETALL, SETVAL,
+} from "../abi/ipc.ts";
 import { semInfoLayout } from "../ipc/layouts.ts";
 import type { Json } from "../input.ts";
 import { getI64, getU16, putU16, putU64 } from "../lib/bytes.ts";
@@ -26,31 +28,29 @@ function failed({ ret }: CallView): boolean {
   return typeof ret === "number" && ret < 0;
 }
 
-/** The number of an argument decoded before; a reference is none. */
-function decodedNumber(context: DecodeContext, name: string): number | undefined {
-  const placed = context.placed.get(name);
-  return typeof placed === "number" ? placed : undefined;
+/** The command that was given by name or number; -1 when it is neither. */
+function commandGiven({ given }: DecodeContext, commands: ChoiceTable): number {
+  const { cmd } = given;
+  if (typeof cmd === "string") return parseChoice(commands, cmd) ?? -1;
+  return typeof cmd === "number" ? cmd : 0;
 }
 
 /** The codec that a command writes by, or undefined when it writes nothing. */
 export type WrittenBy = (cmd: number) => Codec | undefined;
 
 /** `buf` of shmctl and msgctl: read by IPC_SET, written by the STAT and INFO commands, returned by those when left out. */
-export function controlBuffer(name: string, read: Codec, written: WrittenBy): ArgType {
+export function controlBuffer(name: string, commands: ChoiceTable, read: Codec, written: WrittenBy): ArgType {
   const codecFor = (view: CallView): Codec | undefined => written(int32(view.reg("cmd")));
   return {
     name, kind: "inout-struct", codec: read, optional: true, pointer: true, take: unsigned,
-    decode: (value, context) => decodeControl(value, context, read, written),
+    decode: (value, context) => decodeControl(value, context, read, written(commandGiven(context, commands))),
     show: (register, view) => showControl(register, view, int32(view.reg("cmd")) === IPC_SET ? read : codecFor(view)),
     output: (register, view) => readControl(register, view, codecFor(view)),
   };
 }
 
-function decodeControl(value: Json | undefined, context: DecodeContext, read: Codec, written: WrittenBy): Placed {
-  if (value === undefined) {
-    const codec = written(decodedNumber(context, "cmd") ?? -1);
-    return codec === undefined ? 0 : { room: codec.room(context) };
-  }
+function decodeControl(value: Json | undefined, context: DecodeContext, read: Codec, written: Codec | undefined): Placed {
+  if (value === undefined) return written === undefined ? 0 : { room: written.room(context) };
   const placed = readPointer(value);
   if (placed !== undefined) return placed;
   return { bytes: read.encode(value, (message) => context.problem(message)) };
@@ -106,13 +106,13 @@ export function semArg(name: string): ArgType {
   return {
     name, kind: "any", optional: true, pointer: true, take: unsigned,
     decode(value, context) {
-      const cmd = decodedNumber(context, "cmd") ?? -1;
+      const cmd = commandGiven(context, semCommands);
       if (cmd === SETVAL) {
         const number = value === undefined ? 0 : readInteger(value);
         if (number === undefined) context.problem("takes an integer");
         return number ?? 0;
       }
-      return decodeControl(value, context, cmd === SETALL ? semValues : semidDs, semWritten);
+      return decodeControl(value, context, cmd === SETALL ? semValues : semidDs, semWritten(cmd));
     },
     show(register, view) {
       const cmd = command(view);
@@ -155,7 +155,7 @@ export function messageSize(name: string, of: string): ArgType {
   return {
     ...size(name), sizedBy: of,
     decode(value, context) {
-      const message = context.placed.get(of);
+      const message = context.placed(of);
       if (value === undefined && typeof message === "object" && "bytes" in message) return message.bytes.length - 8;
       return size(name).decode(value, context);
     },
