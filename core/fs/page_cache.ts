@@ -152,10 +152,14 @@ export function fileMapName(k: Kernel, fileId: number): { major: number; minor: 
   return { major: MAJOR(dev), minor: MINOR(dev), ino: inode.ino, path: pathOf(k, file, { root: treeRoot(k) }) };
 }
 
-/** Every frame that the page cache holds, one item a reference. Hook of memory management. */
+/** Every frame that the page cache and pipes hold, one item a reference. Hook of memory management. */
 export function* pageCacheFrames(k: Kernel): Iterable<number> {
   for (const inode of k.state.fs.inodes.values()) {
     if (inode.pages !== null) yield* inode.pages.values();
     if (inode.reserved !== null) yield* inode.reserved.values();
+  }
+  for (const { ring, spare } of k.state.fs.pipes.values()) {
+    for (const { pfn } of ring) yield pfn;
+    if (spare !== 0) yield spare;
   }
 }

@@ -4,7 +4,7 @@ import { MAJOR, MINOR, MKDEV, newDecodeDev, newEncodeDev } from "../abi/dev_t.ts
 import { epollEventLayout, epollEvents, pollEvents, pollfdLayout } from "../abi/epoll.ts";
 import {
   F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GETLK, F_GETOWN_EX, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
-  F_SETLK, F_SETLKW, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, fdFlags, lockTypes, notifyFlags, openFlags, ownerTypes, sealFlags, whence,
+  F_SETLK, F_SETLKW, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, fcntlCommands, fdFlags, lockTypes, notifyFlags, openFlags, ownerTypes, sealFlags, whence,
 } from "../abi/fcntl.ts";
 import { formatChoice, formatFlags, parseChoice, parseFlags, type FlagTable } from "../abi/flags.ts";
 import { flockLayout, fOwnerExLayout } from "../abi/flock.ts";
@@ -12,13 +12,14 @@ import { formatIoctl, ioctlRequests } from "../abi/ioctl.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
 import { formatSigSet, signalNumber } from "../abi/signal.ts";
 import type { Json } from "../input.ts";
-import { getU64, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
+import { getI64, getU64, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
 import {
   choice, hex, int32, readPointer, showAddress, uint32, unsigned, type ArgType, type Block, type CallView, type DecodeContext, type Placed,
 } from "./args.ts";
 import { padded, toJson, type Codec } from "./codec.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger, readReference } from "./json.ts";
 import { showBytes } from "./strace.ts";
+import { scalarInOut } from "./vectors.ts";
 
 export function pointer(name: string, kind: string, rest: Partial<ArgType> & Pick<ArgType, "decode" | "show">): ArgType {
   return { name, kind, optional: true, pointer: true, take: unsigned, ...rest };
@@ -112,8 +113,9 @@ function ownerJson(bytes: Uint8Array): Json {
 /** fcntl's argument, by its command: flags by name, a struct flock or f_owner_ex, a signal, a number. */
 export function fcntlArg(name: string, commandName: string): ArgType {
   const commandOf = (context: DecodeContext): number => {
-    const placed = context.placed.get(commandName);
-    return typeof placed === "number" ? placed : -1;
+    const given = context.given[commandName];
+    const number = typeof given === "string" ? parseChoice(fcntlCommands, given) : given;
+    return typeof number === "number" ? number : -1;
   };
   return pointer(name, "value-or-struct", {
     decode(value, context) {
@@ -355,6 +357,18 @@ export function structPair(name: string, codec: Codec): ArgType {
       return bytes.length < 2 * size ? showAddress(register) : `[${codec.show(bytes.subarray(0, size), view)}, ${codec.show(bytes.subarray(size), view)}]`;
     },
   });
+}
+
+/** A file position by pointer that the call moves (sendfile's offset): `{ "i64": n }`; NULL when left out. Returned even by a call that fails. */
+export function positionInOut(name: string): ArgType {
+  const scalar = scalarInOut(name, "i64");
+  return {
+    ...scalar,
+    output(register, view) {
+      const bytes = register === 0 ? view.read(0, 0) : view.read(register, 8);
+      return bytes.length < 8 ? undefined : toJson(getI64(bytes, 0));
+    },
+  };
 }
 
 /** A string that a call writes whose result counts its bytes (readlink, getcwd): returned as text. */

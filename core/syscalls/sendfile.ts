@@ -14,8 +14,9 @@ import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import { enter, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fd, flags, size, uint } from "./args.ts";
+import { positionInOut } from "./file_args.ts";
 import type { Rows } from "./row.ts";
-import { count, iovecIn, scalarInOut } from "./vectors.ts";
+import { count, iovecIn } from "./vectors.ts";
 
 type File = OpenFile | number;
 type Offset = number | bigint | null;
@@ -163,10 +164,10 @@ function sysCopyFileRange(
   return finish(k, task, [{ addr: inAddr, base: inOffset }, { addr: outAddr, base: outOffset }], result);
 }
 
-const splices = [fd("fd_in"), scalarInOut("off_in", "i64"), fd("fd_out"), scalarInOut("off_out", "i64"), size("len")];
+const splices = [fd("fd_in"), positionInOut("off_in"), fd("fd_out"), positionInOut("off_out"), size("len")];
 
 export const sendfileRows: Rows = {
-  sendfile: { x86_64: 40, args: [fd("out_fd"), fd("in_fd"), scalarInOut("offset", "i64"), size("count")], run: sysSendfile },
+  sendfile: { x86_64: 40, args: [fd("out_fd"), fd("in_fd"), positionInOut("offset"), size("count")], run: sysSendfile },
   splice: { x86_64: 275, args: [...splices, flags("flags", spliceFlags)], run: sysSplice },
   tee: { x86_64: 276, args: [fd("fd_in"), fd("fd_out"), size("len"), flags("flags", spliceFlags)], run: sysTee },
   vmsplice: {
