@@ -136,6 +136,9 @@ function settle(k: Kernel): Output {
 }
 
 function output(k: Kernel, more: boolean): Output {
+  const { time, sched } = k.state;
+  // What the CPUs have worked is past once all is quiet: a look at the clock must not be what moves it.
+  if (!more) for (const cpu of sched.cpus) time.nowNs = Math.max(time.nowNs, Math.floor(cpu.clockNs));
   return { ended: k.turn.ended, events: k.turn.events, nowNs: k.state.time.nowNs, more };
 }
 

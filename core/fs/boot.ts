@@ -42,7 +42,7 @@ export function bootFs(k: Kernel): void {
   put("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "proc");
   put("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, "sysfs");
   put("debugfs", "/sys/kernel/debug", MS_NOSUID | MS_NODEV | MS_NOEXEC, "debugfs");
-  put("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "tmpfs", { ...limits, mode: 0o1777, options: "inode64" });
+  put("tmpfs", "/tmp", 0, "tmpfs", { ...limits, mode: 0o1777, options: "inode64" });
 }
 
 /** The file system of pipes, sockets and anonymous files, and the inode that the latter share. */

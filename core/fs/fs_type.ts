@@ -57,6 +57,8 @@ export interface FileSystemType {
   permission?(k: Kernel, key: string, inode: ComputedInode, mask: number, ctx: WalkContext): number;
   /** What a `view` shows of a regular file, without changing anything: bytes, or a negative errno (-EINVAL when only open and read can tell). */
   view(k: Kernel, key: string, ctx: WalkContext): Uint8Array | number;
+  /** What a lookup answers at once for a name that is not there, so that making it fails with the same (procfs: -ENOENT). */
+  missing?: number;
   /** chmod, chown are refused with EPERM unless true (procfs: false; sysfs, debugfs: kept by the VFS). */
   attributes: boolean;
 }

@@ -2,6 +2,7 @@
 import "./cpu_files.ts";
 import "./dynamic.ts";
 import "./kernel_files.ts";
+import "./mm_files.ts";
 import "./mounts.ts";
 import "./ops.ts";
 import "./pid_files.ts";

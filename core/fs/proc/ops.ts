@@ -1,5 +1,5 @@
 /** Open files of /proc: reading makes the text once, writing hands the bytes to the row. */
-import { EFAULT, EIO, ENOENT, ENOMEM, ESRCH } from "../../abi/errno.ts";
+import { EFAULT, EINVAL, EIO, ENOENT, ENOMEM, ESRCH } from "../../abi/errno.ts";
 import { PAGE_SIZE } from "../../abi/limits.ts";
 import type { Kernel } from "../../kernel.ts";
 import type { SyscallResult } from "../../sched/steps.ts";
@@ -20,8 +20,12 @@ function placeOf(k: Kernel, task: Task, file: OpenFile): Place | null {
 
 /** What a process's file that is gone answers, and any other. */
 function gone(k: Kernel, file: OpenFile): number {
+  return isOfProcess(k, file) ? -ESRCH : -EIO;
+}
+
+function isOfProcess(k: Kernel, file: OpenFile): boolean {
   const first = inodeOf(k, file.inode).key.charCodeAt(0);
-  return first >= 48 && first <= 57 ? -ESRCH : -EIO;
+  return first >= 48 && first <= 57;
 }
 
 fileOperations("proc.text", {
@@ -42,7 +46,9 @@ fileOperations("proc.text", {
     const place = placeOf(k, task, file);
     if (place === null) return gone(k, file);
     const { write } = place;
-    return write === undefined ? -EIO : writeText(k, task, buf, count, (text) => write(task, text));
+    // As Linux: files of processes have no such operation at all, the others one that refuses.
+    if (write === undefined) return isOfProcess(k, file) ? -EINVAL : -EIO;
+    return writeText(k, task, buf, count, (text) => write(task, text));
   },
   llseek: seqLseek,
 });

@@ -7,7 +7,7 @@ import { hex } from "../../lib/format.ts";
 import { hashText53 } from "../../lib/hash.ts";
 import { kstrtoint, kstrtoull } from "../../lib/kstrto.ts";
 import { totalPages } from "../../mm/page_alloc.ts";
-import { mapsText, smapsText, statmNumbers } from "../../mm/proc.ts";
+import { mapsText, smapsRollupText, smapsText, statmNumbers } from "../../mm/proc.ts";
 import { rssPages } from "../../mm/space.ts";
 import { capable } from "../../sched/cred.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
@@ -34,6 +34,7 @@ procPidFile("comm", (_k, task) => `${task.comm}\n`, {
 const hasMemory = (task: Task): boolean => task.mm !== 0 && task.state !== "zombie";
 procPidFile("maps", (k, task) => (hasMemory(task) ? mapsText(k, task) : ""), { check: "read" });
 procPidFile("smaps", (k, task) => (hasMemory(task) ? smapsText(k, task) : ""), { check: "read" });
+procPidFile("smaps_rollup", (k, task) => (hasMemory(task) ? smapsRollupText(k, task) : ""), { check: "read", processOnly: true });
 procPidFile("statm", (k, task) => `${hasMemory(task) ? statmNumbers(k, task).join(" ") : "0 0 0 0 0 0 0"}\n`);
 
 procPidFile("wchan", (k, task, ctx) =>

@@ -58,6 +58,7 @@ fileSystemType({
   name: "proc",
   magic: PROC_SUPER_MAGIC,
   attributes: false,
+  missing: -ENOENT,
   inode: (k, key, ctx) => placeAt(k, key, ctx)?.inode ?? null,
   list: (k, key, ctx) => {
     const entries = placeAt(k, key, ctx)?.list?.() ?? null;

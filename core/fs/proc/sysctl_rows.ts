@@ -14,13 +14,6 @@ import { newSeqData, seqLseek, seqRead, type SeqData } from "../seq_file.ts";
 import { procFile } from "./registry.ts";
 import { sysctlInteger, sysctlIntegers, sysctlText } from "./sysctl.ts";
 
-/** The whole part of a square root (int_sqrt). */
-function integerRoot(value: number): number {
-  let root = 0;
-  for (let bit = 2 ** 15; bit >= 1; bit /= 2) if ((root + bit) * (root + bit) <= value) root += bit;
-  return root;
-}
-
 const READ_ONLY = 0o444;
 const FLAG = { min: 0, max: 1 };
 
@@ -154,7 +147,6 @@ sysctlInteger("vm/max_map_count", { value: MAX_MAP_COUNT, mode: READ_ONLY });
 sysctlInteger("vm/mmap_min_addr", { value: 65536, mode: READ_ONLY });
 sysctlInteger("vm/swappiness", { value: 60, min: 0, max: 200 });
 sysctlInteger("vm/vfs_cache_pressure", { value: 100, min: 0 });
-sysctlInteger("vm/min_free_kbytes", { value: (k) => integerRoot(totalPages(k.state.mm) * 4 * 16), mode: READ_ONLY });
 sysctlInteger("vm/page-cluster", { value: 3, min: 0 });
 sysctlInteger("vm/panic_on_oom", { value: 0, min: 0, max: 2 });
 sysctlInteger("vm/oom_kill_allocating_task", { value: 0 });

@@ -56,7 +56,7 @@ describe("/dev/kmsg", () => {
     const out = Number(open(lab, "O_WRONLY", writer).ret);
     expect(lab.call("write", { fd: out, buf: "<3>oracle: hello\n" }, writer).ret).toBe(17);
     if (!("callId" in reading.answer)) throw new Error("the read did not sleep");
-    const answer = lab.machine.stand(reading.answer.callId);
+    const answer = lab.machine.stand(String(reading.answer.callId));
     expect("buf" in answer && (answer.buf as { text: string }).text).toMatch(/^11,[0-9]+,[0-9]+,-;oracle: hello\n$/);
   });
   test("writes of users are limited, and what was held back is told when the file goes", async () => {

@@ -17,7 +17,7 @@ const insert = (lab: Lab, name: string, pid: number): Outcome => lab.insert(modu
 /** What a call that slept came to. */
 function result(lab: Lab, { answer }: Outcome): unknown {
   if (!("callId" in answer)) throw new Error("the call did not sleep");
-  const now = lab.machine.stand(answer.callId);
+  const now = lab.machine.stand(String(answer.callId));
   return now.state === "returned" && "ret" in now ? (now.errno ?? now.ret) : now.state;
 }
 
@@ -89,7 +89,7 @@ test("a signal ends the wait for another load, and leaves nothing behind", async
   lab.insmod("sleepy");
   const user = insert(lab, "sleepuser", other);
   if (!("callId" in user.answer)) throw new Error("the load did not sleep");
-  lab.machine.feed({ type: "interruptCall", callId: user.answer.callId });
+  lab.machine.feed({ type: "interruptCall", callId: String(user.answer.callId) });
   expect(result(lab, user)).toBe("EINTR");
   expect(lab.text("/proc/modules")).toMatch(/^sleepy .*\n$/);
   lab.machine.advance(200);
