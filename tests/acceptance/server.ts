@@ -14,6 +14,8 @@ export interface Server {
   database: string;
   /** What it has said on stdout and stderr. */
   output(): string;
+  /** Resolves when the process is gone. */
+  gone: Promise<unknown>;
   /** Ends the process and waits for it; SIGTERM unless another signal is named. Answers its exit code, null when a signal ended it. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -51,16 +53,18 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const { database } = options;
   const file = database ?? newDatabase();
   const { child, output } = spawnServer(file, options);
+  const gone = once(child, "exit");
   const url = await listening(child, output);
   return {
     url,
+    gone,
     pid: child.pid!,
     database: file,
     output,
     async end(signal = "SIGTERM") {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal);
-        await once(child, "exit");
+        await gone;
       }
       if (database === undefined) rmSync(resolve(file, ".."), { recursive: true, force: true });
       return child.exitCode;

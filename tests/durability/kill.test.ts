@@ -1,6 +1,6 @@
 /** Answered means kept: the server is killed, stopped, started twice, and loses nothing that it told anybody. */
 import { once } from "node:events";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { spawnServer } from "../acceptance/server.ts";
 import { follow } from "./follow.ts";
 import { moving } from "./moving.ts";
@@ -8,10 +8,18 @@ import { storm } from "./storm.ts";
 import { dice, World } from "./world.ts";
 
 let world: World;
-beforeEach(async () => void (world = await World.start()));
 afterEach(() => world.end());
 
+for (const [end, taken] of [["before:2", 0], ["after:2", 1]] as const) {
+  test(`ended ${end.split(":")[0]} a commit whose calls nobody was told of, the server has all of it or nothing`, async () => {
+    world = await World.start({ preload: ["tests/durability/sudden_end.ts"], env: { SUDDEN_END: end } });
+    const report = await storm(world, dice(3), { workers: 100, answers: 200, commit: true });
+    expect(Math.min(report.taken, 1)).toBe(taken);
+  });
+}
+
 test("killed among a thousand calls, the server keeps what it answered, and a repeated key acts once", async () => {
+  world = await World.start();
   const report = await storm(world, dice(1), { workers: 1000, answers: 1500 });
   expect(report.unanswered).toBeGreaterThan(100);
   expect(report.answered).toBeGreaterThan(100);
@@ -20,11 +28,13 @@ test("killed among a thousand calls, the server keeps what it answered, and a re
 });
 
 test("killed in the middle of a transfer, the file arrives whole", async () => {
+  world = await World.start();
   const { kills } = await moving(world, dice(2), { bytes: 200_000, perTrip: 20, kills: 3 });
   expect(kills).toBeGreaterThan(0);
 });
 
 test("SIGTERM ends the server within ten seconds, held calls and streams notwithstanding, and they sleep on afterwards", async () => {
+  world = await World.start();
   const session = await world.session();
   const reader = await session.process();
   const { pipefd } = await reader.call("pipe2");
@@ -48,6 +58,7 @@ test("SIGTERM ends the server within ten seconds, held calls and streams notwith
 });
 
 test("a second server on the same file says so in one sentence and exits; the first goes on", async () => {
+  world = await World.start();
   const session = await world.session();
   const process = await session.process();
   const { child, output } = spawnServer(world.database);

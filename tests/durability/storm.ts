@@ -1,5 +1,6 @@
 /** Many processes append records to one file while the server is killed; what was answered must be there, once. */
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Answer, bytesOf, type Process, Refused, type Session } from "../acceptance/client.ts";
 import { follow } from "./follow.ts";
 import type { Dice, World } from "./world.ts";
@@ -25,8 +26,8 @@ export interface StormReport {
   streamed: number;
 }
 
-/** One storm, one kill -9, one restart, and everything that must hold afterwards. */
-export async function storm(world: World, roll: Dice, { workers = 1000, answers = 1500 } = {}): Promise<StormReport> {
+/** One storm, one kill -9, one restart, and everything that must hold afterwards. With `commit` the server ends by itself, around a commit. */
+export async function storm(world: World, roll: Dice, { workers = 1000, answers = 1500, commit = false } = {}): Promise<StormReport> {
   const session = await world.session({ clock: "virtual", seed: 1 + roll(1000) });
   const parent = await session.process({ comm: "parent" });
   const fd = await parent.must("openat", { pathname: LOG, flags: "O_WRONLY|O_CREAT|O_APPEND", mode: "0644" });
@@ -39,8 +40,18 @@ export async function storm(world: World, roll: Dice, { workers = 1000, answers 
   let answered = 0;
   const killAt = Math.floor(answers / 2) + roll(answers / 2);
   const stream = follow(session, "/trace?follow=1");
-  const kill: Promise<void>[] = [];
 
+  const kill: Promise<void>[] = [];
+  const killSoon = async (): Promise<void> => {
+    if (commit) {
+      process.kill(world.server.pid, "SIGUSR2");
+      await world.server.gone;
+    } else {
+      await pause(roll(60));
+    }
+    over = true;
+    await world.restart();
+  };
   const work = children.map(async ({ ret: pid }, worker) => {
     const process = session.at(pid);
     for (let count = 0; !over; count++) {
@@ -54,10 +65,7 @@ export async function storm(world: World, roll: Dice, { workers = 1000, answers 
         return; // the connection died with the server
       }
       write.answered = true;
-      if (++answered === killAt) {
-        over = true;
-        kill.push(world.restart());
-      }
+      if (++answered === killAt) kill.push(killSoon());
     }
   });
   const watch = (async () => {

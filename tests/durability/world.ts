@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Answer, type Call, newSession, type Process, Refused, type Session } from "../acceptance/client.ts";
-import { newDatabase, startServer, type Server } from "../acceptance/server.ts";
+import { newDatabase, startServer, type Server, type ServerOptions } from "../acceptance/server.ts";
 
 /** Whole numbers from 0 to below n, from a seed (mulberry32). */
 export type Dice = (n: number) => number;
@@ -29,9 +29,10 @@ export class World {
     this.server = server;
   }
 
-  static async start(): Promise<World> {
+  /** `options` are the first server's; those that follow it have none. */
+  static async start(options: ServerOptions = {}): Promise<World> {
     const database = newDatabase();
-    return new World(database, await startServer({ database }));
+    return new World(database, await startServer({ ...options, database }));
   }
 
   async session(machine?: Record<string, unknown>): Promise<Session> {
