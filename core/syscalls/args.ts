@@ -25,8 +25,8 @@ export type Placed = number | bigint | Block | { room: number } | Reference;
 /** What a decoder sees of the whole call. */
 export interface DecodeContext {
   given: { [name: string]: Json };
-  /** Arguments decoded so far, by name. */
-  placed: Map<string, Placed>;
+  /** An argument that was decoded before this one. */
+  placed(name: string): Placed | undefined;
   problem(message: string): void;
 }
 
@@ -135,7 +135,7 @@ export function size(name: string, of?: string): ArgType {
     ...scalar(name, "size", "a count of bytes", unsigned, (register) => String(unsigned(register))),
     ...(of === undefined ? {} : { sizedBy: of }),
     decode(value, context) {
-      const buffer = of === undefined ? undefined : context.placed.get(of);
+      const buffer = of === undefined ? undefined : context.placed(of);
       const bytes = typeof buffer === "object" && "bytes" in buffer ? buffer.bytes : undefined;
       if (value === undefined) return bytes?.length ?? 0;
       const count = readRegister(value, 0, context, "a count of bytes");

@@ -2,6 +2,7 @@
 import type { CallRequest, Json } from "../input.ts";
 import type { Tables } from "../kernel.ts";
 import type { DecodeContext, Placed } from "./args.ts";
+import type { SyscallRow } from "./row.ts";
 import { isObject, readInteger, readReference, type Problem } from "./json.ts";
 
 /** A call ready to be placed, plain data. `nr` outside the table answers ENOSYS. */
@@ -12,19 +13,20 @@ export interface DecodedCall {
 
 const NO_ARGS: { [name: string]: Json } = {};
 
-const NOTHING_PLACED = new Map<string, Placed>();
-
 /** A class and no literal with closures: one is made for every call. */
 class Context implements DecodeContext {
   readonly given: { [name: string]: Json };
-  placed = NOTHING_PLACED;
+  /** The arguments read so far, in the row's order. */
+  readonly list: Placed[] = [];
   /** The argument that is being read. */
   name = "";
+  readonly #row: SyscallRow;
   readonly #path: string;
   readonly #problems: Problem[];
 
-  constructor(given: { [name: string]: Json }, path: string, problems: Problem[]) {
+  constructor(row: SyscallRow, given: { [name: string]: Json }, path: string, problems: Problem[]) {
     this.given = given;
+    this.#row = row;
     this.#path = path;
     this.#problems = problems;
   }
@@ -33,9 +35,10 @@ class Context implements DecodeContext {
     this.#problems.push({ path: `${this.#path}/${this.name}`, message });
   }
 
-  keep(name: string, placed: Placed): void {
-    if (this.placed === NOTHING_PLACED) this.placed = new Map();
-    this.placed.set(name, placed);
+  placed(name: string): Placed | undefined {
+    const { args } = this.#row;
+    for (let at = 0; at < this.list.length; at++) if (args[at].name === name) return this.list[at];
+    return undefined;
   }
 }
 
@@ -53,17 +56,14 @@ export function decodeCall(tables: Tables, request: CallRequest, path: string, p
     problems.push({ path, message: "takes an object of named arguments or an array of registers" });
     return { nr: row.x86_64, placed: [] };
   }
-  const placed: Placed[] = [];
-  const context = new Context(args, path, problems);
+  const context = new Context(row, args, path, problems);
   let used = 0;
   for (let at = 0; at < row.args.length; at++) {
     const arg = row.args[at];
     const value = args[arg.name];
     context.name = arg.name;
     if (value !== undefined) used++;
-    const one = arg.decode(value, context);
-    placed.push(one);
-    if (typeof one === "object") context.keep(arg.name, one);
+    context.list.push(arg.decode(value, context));
   }
   const given = Object.keys(args);
   if (used < given.length) {
@@ -73,7 +73,7 @@ export function decodeCall(tables: Tables, request: CallRequest, path: string, p
       }
     }
   }
-  return { nr: row.x86_64, placed };
+  return { nr: row.x86_64, placed: context.list };
 }
 
 /** Raw registers: up to six integers, addresses as numbers or strings, references. */

@@ -123,7 +123,7 @@ export function addrlenIn(name: string, of: string): ArgType {
   return {
     name, kind: "int", optional: true, pointer: false, sizedBy: of,
     decode(value, context) {
-      const given = context.placed.get(of);
+      const given = context.placed(of);
       if (value === undefined) return typeof given === "object" && "bytes" in given ? given.bytes.length : 0;
       const length = readInteger(value);
       if (length === undefined) context.problem("takes an integer");

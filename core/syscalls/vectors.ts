@@ -121,7 +121,7 @@ export function count(name: string, of: string, itemSize: number): ArgType {
   return {
     name, kind: "uint", optional: true, pointer: false, sizedBy: of,
     decode(value, context) {
-      const array = context.placed.get(of);
+      const array = context.placed(of);
       if (value === undefined) return typeof array === "object" && "bytes" in array ? Math.floor(array.bytes.length / itemSize) : 0;
       const number = readInteger(value);
       if (number === undefined) context.problem("takes an integer");

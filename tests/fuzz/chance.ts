@@ -10,6 +10,7 @@ export class Chance {
 
   /** 0 … bound-1 */
   below(bound: number): number {
+    if (!(bound > 0)) throw new RangeError(`a choice among ${bound}`);
     return nextBelow(this.state, bound);
   }
 

@@ -143,7 +143,7 @@ export function argument(s: Setting, arg: ArgumentView): Json | undefined {
     case "fd": return fd(s, name);
     case "dirfd": return c.often(80) ? undefined : fd(s);
     case "flags": return names(s, arg.names ?? []);
-    case "choice": return c.often(95) ? c.pick(arg.names ?? ["0"]) : c.pick([-1, 99, 12345]);
+    case "choice": return arg.names !== undefined && arg.names.length > 0 && c.often(95) ? c.pick(arg.names) : c.pick([0, 1, 2, -1, 99, 12345]);
     case "mode": return c.pick(["0644", "0755", "0700", "0", "0777", "S_IFIFO|0644", "S_IFREG|0600"]);
     case "signal": return signal(s);
     case "path": return path(s);

@@ -1,6 +1,6 @@
 /** A kernel in this process for tests of the core: every input is kept, so that it can be replayed. */
 import { boot, handle, view } from "../../core/index.ts";
-import type { CallAnswer, Input, Json, MachineOptions, Output } from "../../core/input.ts";
+import type { CallAnswer, Input, Json, MachineOptions, OnFault, Output } from "../../core/input.ts";
 import { invariants } from "../../core/invariants.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import { callRecord, processView } from "../../core/read.ts";
@@ -75,15 +75,15 @@ export class CoreMachine implements Machine {
   }
 
   /** Makes a call and answers at once, asleep or not. */
-  callNow(pid: number, call: string | number, args: Json = {}): CallAnswer {
+  callNow(pid: number, call: string | number, args: Json = {}, onFault: OnFault = "signal"): CallAnswer {
     const callId = `c${this.calls++}`;
-    const output = this.feed({ type: "syscall", pid, callId, call, args });
+    const output = this.feed({ type: "syscall", pid, callId, call, args, onFault });
     if (output.refusal !== undefined) throw new Error(`${String(call)}(${JSON.stringify(args)}): ${JSON.stringify(output.refusal)}`);
     return output.ended.find((end) => end.callId === callId)?.answer ?? this.stand(callId);
   }
 
   call(pid: number, call: string, args: { [name: string]: Json }): Promise<CallAnswer> {
-    return Promise.resolve(this.callNow(pid, call, args));
+    return Promise.resolve(this.callNow(pid, call, args, "report"));
   }
 
   stand(callId: string): CallAnswer {

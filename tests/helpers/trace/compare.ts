@@ -92,7 +92,13 @@ function addressText(json: Json | undefined): string {
 }
 
 const CHECKS: { [output: string]: Check } = {
-  data_b64: (_symbols, expected, answer) => same(bytesOf(answer.buf ?? answer.iov ?? answer.msgp), expected),
+  data_b64: (_symbols, expected, answer, step) => {
+    // With MSG_TRUNC the result is longer than the buffer, and the recorder took that many bytes of its own.
+    const { count } = step.args;
+    const wanted = Buffer.from(expected as string, "base64");
+    const shown = typeof count === "number" ? wanted.subarray(0, count) : wanted;
+    return same(bytesOf(answer.buf ?? answer.iov ?? answer.msgp), shown.toString("base64"));
+  },
   mtype: (_symbols, expected, answer) => same((answer.msgp as Fields | undefined)?.mtype, expected),
   stat: (symbols, expected, answer) => {
     const stat = answer.statbuf as Fields | undefined;
@@ -132,8 +138,7 @@ const CHECKS: { [output: string]: Check } = {
     const perm = shm?.shm_perm as Fields | undefined;
     return same([shm?.shm_segsz, Number(perm?.mode), shm?.shm_nattch], [segsz, Number.parseInt(mode as string, 8), nattch]);
   },
-  // A failed call answers no offset: it has left the one that was given.
-  offset_after: (_symbols, expected, answer, step) => same(answer.errno === null ? Number(word(answer.offset)) : step.args.offset, expected),
+  offset_after: (_symbols, expected, answer) => same(Number(word(answer.offset)), expected),
   vec: (_symbols, expected, answer) => same([...Buffer.from(bytesOf(answer.vec), "base64")].map((byte) => byte & 1), expected),
   text: (_symbols, expected, answer) => {
     const path = Buffer.from(bytesOf(answer.buf), "base64").toString().replace(/\0.*$/s, "");

@@ -71,7 +71,8 @@ export class HttpMachine implements Machine {
   }
 
   call(pid: number, call: string, args: { [name: string]: Json }): Promise<CallAnswer> {
-    return this.json("POST", `/processes/${pid}/syscalls/${call}`, args, { prefer: "wait=0" });
+    const access = call === "load" || call === "store";
+    return this.json("POST", `/processes/${pid}/syscalls/${call}`, access ? { ...args, onFault: "report" } : args, { prefer: "wait=0" });
   }
 
   async wait(pid: number, callId: string, ms: number): Promise<CallAnswer> {

@@ -8,7 +8,7 @@ import { translate } from "./translate.ts";
 /** What a scenario is played on, fresh for each: a kernel of the core, or a session of a server. */
 export interface Machine {
   createProcess(): Promise<number>;
-  /** Starts a call; answers once it has ended or the kernel is quiet. */
+  /** Starts a call; answers once it has ended or the kernel is quiet. A fault of `load` and `store` is only told of. */
   call(pid: number, call: string, args: { [name: string]: Json }): Promise<CallAnswer>;
   /** Lets kernel time go on by `ms`, at most until the process's call has ended; how the call stands then. */
   wait(pid: number, callId: string, ms: number): Promise<CallAnswer>;
@@ -67,6 +67,7 @@ class Player {
   async begin(): Promise<void> {
     const pid = await this.machine.createProcess();
     this.pids.set("p0", pid);
+    this.symbols.bind("$pid0", pid);
     const directory = "/root/trace";
     await this.must(pid, "umask", { mask: 0 });
     await this.must(pid, "mkdir", { pathname: directory, mode: 0o755 });

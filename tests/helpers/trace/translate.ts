@@ -8,7 +8,7 @@ import { bytes, plain } from "./values.ts";
 
 /** The recorder's word for an argument, and what man pages call it from one call to another. */
 const ALIASES: { [recorded: string]: string[] } = {
-  fd: ["sockfd", "epfd", "timerfd", "fildes", "oldfd"],
+  fd: ["sockfd", "oldfd", "epfd", "timerfd", "fildes", "oldfd"],
   path: ["pathname", "filename", "path", "target"],
   pathptr: ["pathname", "path", "filename"],
   buf: ["statbuf", "pipefd", "events", "dirp", "sv", "msgp", "curr_value", "info", "vec"],
