@@ -134,7 +134,10 @@ function synArrives(k: Kernel, socket: Socket): void {
   const listener = findListener(k, inet.peerAddr, inet.peerPort, inet.localPort);
   if (listener === null) {
     // A socket that connects to its own address meets its own SYN (simultaneous open).
-    if (inet.localAddr === inet.peerAddr && inet.localPort === inet.peerPort) return establish(socket, socket.id);
+    if (inet.localAddr === inet.peerAddr && inet.localPort === inet.peerPort) {
+      establish(socket, socket.id);
+      return closeShut(k, socket);
+    }
     return resetArrived(k, socket);
   }
   const queue = tcpOf(listener);
@@ -146,6 +149,12 @@ function synArrives(k: Kernel, socket: Socket): void {
   establish(socket, child.id);
   dataReady(k, listener);
   stateChange(k, socket);
+  closeShut(k, child);
+}
+
+/** As Linux: a socket that was shut before it came through SYN_RECV sends its FIN now. */
+function closeShut(k: Kernel, socket: Socket): void {
+  if ((socket.shutdown & SEND_SHUTDOWN) !== 0) closeSending(k, socket);
 }
 
 timerCallback("tcp.syn", (k, id) => {
@@ -177,6 +186,7 @@ function newChild(k: Kernel, listener: Socket, client: Socket): Socket {
   inet.addrLocked = addrLocked;
   inet.portLocked = portLocked;
   holdPort(k, child, inetOf(listener).localPort);
+  child.shutdown = listener.shutdown;
   tcpOf(child).parent = listener.id;
   establish(child, client.id);
   return child;

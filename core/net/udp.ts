@@ -161,8 +161,8 @@ function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array): vo
   const from = inet.localAddr === INADDR_ANY ? INADDR_LOOPBACK : inet.localAddr;
   const receiver = lookup(k, to, { addr: from, port: inet.localPort });
   if (receiver === null) {
-    // Port unreachable: only a connected socket hears of it.
-    if (socket.sk === TCP_ESTABLISHED) {
+    // Port unreachable: only a socket that is connected to it hears of it.
+    if (socket.sk === TCP_ESTABLISHED && isPeer(socket, to)) {
       socket.err = ECONNREFUSED;
       stateChange(k, socket);
     }
@@ -177,6 +177,12 @@ function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array): vo
   dataReady(k, receiver);
 }
 
+/** Whether datagrams of `end` reach the socket: it is connected to it, or to nobody. */
+function isPeer(socket: Socket, { addr, port }: Endpoint): boolean {
+  const { peerAddr, peerPort } = inetOf(socket);
+  return (peerAddr === INADDR_ANY || peerAddr === addr) && (peerPort === 0 || peerPort === port);
+}
+
 /** The socket that a datagram is for: the more of address and peer it has fixed, the better; the oldest of equals. */
 function lookup(k: Kernel, to: Endpoint, from: Endpoint): Socket | null {
   let best: Socket | null = null;
@@ -186,10 +192,8 @@ function lookup(k: Kernel, to: Endpoint, from: Endpoint): Socket | null {
     const inet = inetOf(socket);
     if (inet.localAddr !== INADDR_ANY && inet.localAddr !== to.addr) continue;
     let score = inet.localAddr === INADDR_ANY ? 0 : 1;
-    if (socket.sk === TCP_ESTABLISHED) {
-      if (inet.peerAddr !== from.addr || inet.peerPort !== from.port) continue;
-      score += 2;
-    }
+    if (!isPeer(socket, from)) continue;
+    if (inet.peerAddr !== 0) score += 2;
     if (score > bestScore) {
       best = socket;
       bestScore = score;

@@ -127,7 +127,7 @@ function unixAccept(k: Kernel, _task: Task, socket: Socket): number {
   if (socket.sk !== TCP_LISTEN) return -EINVAL;
   const unix = unixOf(socket);
   const message = firstMessage(unix);
-  if (message === undefined) return (socket.shutdown & RCV_SHUTDOWN) !== 0 ? -EINVAL : -EAGAIN;
+  if (message === undefined) return -EAGAIN;
   removeMessage(k, unix, message);
   wake(k, unix.peerWait, { nr: Infinity });
   const child = socketOf(k, message.connection);

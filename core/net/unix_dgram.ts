@@ -16,7 +16,7 @@ import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind } from "./unix_bind.ts";
 import { dgramDisconnected, setPeer } from "./unix_peer.ts";
 import { enqueueMessage, mayAllocate, queueFull, queueLength, removeMessage } from "./unix_queue.ts";
-import { makeMessage } from "./unix_stream.ts";
+import { makeMessage, senderName } from "./unix_stream.ts";
 
 /** Whether `other` takes datagrams from `socket`: it is connected to nobody, or to it (unix_may_send). */
 export function maySend(socket: Socket, other: Socket): boolean {
@@ -106,7 +106,8 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   while (skip > 0 && index < unix.queue.length && skip >= unix.queue[index].bytes.length) skip -= unix.queue[index++].bytes.length;
   const message = unix.queue[index];
   if (message === undefined) return nothing(socket, msg, flags);
-  if (message.from !== null) msg.name = unixSockaddr(message.from);
+  const from = senderName(k, message);
+  if (from !== null) msg.name = unixSockaddr(from);
   const length = message.bytes.length - skip;
   const count = Math.min(length, room(msg));
   if (count < length) msg.outFlags |= MSG_TRUNC;

@@ -1,7 +1,7 @@
 /** Bytes over a unix stream: each write is a buffer of its own, which carries descriptors and credentials (af_unix.c). */
 import { EAGAIN, EFAULT, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE } from "../abi/errno.ts";
 import { SIGPIPE } from "../abi/signal.ts";
-import { MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL } from "../abi/socket.ts";
+import { MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL } from "../abi/socket.ts";
 import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
@@ -87,26 +87,22 @@ export function streamRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
       continue;
     }
     if (msg.control?.cred != null && socket.options.passCred && !sameCred(msg.control.cred, message)) return msg.copied;
-    tellSender(socket, msg, message);
+    tellSender(k, socket, msg, message);
     const count = Math.min(length - skip, room(msg));
     const from = message.consumed + skip;
-    const copied = (flags & MSG_TRUNC) !== 0 && !peeking
-      ? discard(msg, count)
-      : put(k, task, msg, message.bytes.subarray(from, from + count));
+    const copied = put(k, task, msg, message.bytes.subarray(from, from + count));
     if (copied < 0) return sentOr(msg, -EFAULT);
     if (peeking) {
       if (socket.options.peekOff >= 0) socket.options.peekOff += copied;
       if (message.files.length > 0) return peekFiles(k, msg, message);
       index++;
       skip = 0;
-    } else if (consume(k, unix, socket, msg, message, copied)) return msg.copied;
+    } else {
+      if (consume(k, unix, socket, msg, message, copied)) return msg.copied;
+      index = unix.head;
+    }
     if (room(msg) === 0 || copied < count) return msg.copied;
   }
-}
-
-function discard(msg: Message, count: number): number {
-  msg.copied += count;
-  return count;
 }
 
 /** Bytes of the first buffer were read; true when the receive ends with it. */
@@ -126,10 +122,16 @@ function sameCred(cred: { pid: number; uid: number; gid: number }, { cred: other
 }
 
 /** Address and credentials of the first buffer stand for the whole receive. */
-function tellSender(socket: Socket, msg: Message, message: UnixMessage): void {
+function tellSender(k: Kernel, socket: Socket, msg: Message, message: UnixMessage): void {
   if (msg.control === null) msg.control = { files: [], cred: null };
   if (msg.control.cred === null && socket.options.passCred) msg.control.cred = { ...message.cred };
-  if (msg.name === null && message.from !== null) msg.name = unixSockaddr(message.from);
+  const from = senderName(k, message);
+  if (msg.name === null && from !== null) msg.name = unixSockaddr(from);
+}
+
+/** The sender's name as it is now; of one that is gone, as it was. */
+export function senderName(k: Kernel, { sender, from }: UnixMessage): string | null {
+  return k.state.net.sockets.get(sender)?.unix?.name ?? from;
 }
 
 /** A peek hands out further references to a buffer's descriptors. */

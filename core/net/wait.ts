@@ -9,6 +9,7 @@ import { now } from "../time/clock.ts";
 import type { Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
 import type { Socket } from "./socket.ts";
+import { RCV_SHUTDOWN } from "./tcp_states.ts";
 
 /** A send or receive that has begun to wait. */
 export interface Transfer {
@@ -130,6 +131,8 @@ export function acceptOrSleep(k: Kernel, task: Task, listener: number, untilNs: 
   const id = protocolOf(socket).accept(k, task, socket);
   if (id !== -EAGAIN) return id;
   if (untilNs >= 0 && now(k) >= untilNs) return -EAGAIN;
+  // A shut listener accepts what it has; only those who would wait are told.
+  if ((socket.shutdown & RCV_SHUTDOWN) !== 0 && socket.unix !== null) return -EINVAL;
   return sleepOn(socket.readWait, {
     ...(untilNs < 0 ? {} : { untilNs }), exclusive: true, wchan: "inet_csk_accept", interrupted: interruption(untilNs),
   });
