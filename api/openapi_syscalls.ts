@@ -124,7 +124,11 @@ function operation(call: SyscallView): Schema {
     parameters: [{ $ref: "#/components/parameters/IdempotencyKey" }, { $ref: "#/components/parameters/Prefer" }],
     requestBody: { required: false, content: { "application/json": { schema: requestSchema(call) } } },
     responses: {
-      "200": { description: "It returned, or the process ended", content: { "application/json": { schema: outcome(call) } } },
+      "200": {
+        description: "It returned, or the process ended",
+        content: { "application/json": { schema: outcome(call) }, ...(READS.has(call.name) ? { "application/octet-stream": { schema: { type: "string", format: "binary" } } } : {}) },
+        ...(READS.has(call.name) ? { headers: Object.fromEntries(["X-Ret", "X-Errno"].map((name) => [name, { description: "Where the body is bytes", schema: { type: "string" } }])) } : {}),
+      },
       "202": {
         description: "It sleeps; the call goes on by itself", content: { "application/json": { schema: ref("SleepingCall") } },
         headers: { Location: { description: "Where the call can be asked for", schema: { type: "string" } } },
@@ -134,6 +138,9 @@ function operation(call: SyscallView): Schema {
     },
   };
 }
+
+/** Calls whose single answer may be the bytes themselves. */
+const READS = new Set(["read", "pread64", "recvfrom"]);
 
 const PATH = "/v1/sessions/{sid}/processes/{pid}/syscalls";
 const PARAMETERS = [
