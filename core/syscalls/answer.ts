@@ -61,6 +61,10 @@ class View implements CallView {
     for (let at = 0; at < args.length; at++) if (args[at].name === name) return this.regs[at] ?? 0;
     return 0;
   }
+
+  returning(ret: number | bigint): CallView {
+    return new View(this.k, this.task, this.row, this.regs, ret);
+  }
 }
 
 export function callView(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], ret: number | bigint): CallView {
@@ -76,8 +80,10 @@ export function showCall(row: SyscallRow | undefined, nr: number, regs: (number 
   if (row === undefined || view === null) return `syscall_${nr === -1 ? "0xffffffffffffffff" : `0x${nr.toString(16)}`}(${regs.map((reg) => hex(reg)).join(", ")})`;
   let text = `${row.name}(`;
   for (let at = 0; at < row.args.length; at++) {
+    const arg = row.args[at];
+    if (arg.hidden?.(view) === true) continue;
     if (at > 0) text += ", ";
-    text += row.args[at].show(regs[at] ?? 0, view);
+    text += arg.show(regs[at] ?? 0, view);
   }
   return `${text})`;
 }

@@ -40,6 +40,8 @@ export interface CallView {
   read(addr: number | bigint, length: number): Uint8Array;
   /** The register of another argument. */
   reg(name: string): number | bigint;
+  /** The same call as if it had answered `ret`. */
+  returning(ret: number | bigint): CallView;
 }
 
 export interface ArgType {
@@ -59,6 +61,8 @@ export interface ArgType {
   /** From the 64-bit register to what the function gets. */
   take(register: number | bigint, k: Kernel, task: Task): unknown;
   show(register: number | bigint, view: CallView): string;
+  /** strace leaves the argument out of this call: openat's mode without O_CREAT. */
+  hidden?(view: CallView): boolean;
   /** The answer's field under this argument's name; undefined when there is none. */
   output?(register: number | bigint, view: CallView): Json | undefined;
   /** Further fields of the answer, such as the parts of a status word. */
@@ -216,6 +220,11 @@ export function mode(name: string): ArgType {
       return number ?? 0;
     },
   };
+}
+
+/** An argument that strace shows only where the call looks at it. */
+export function shownIf(arg: ArgType, looked: (view: CallView) => boolean): ArgType {
+  return { ...arg, hidden: (view) => !looked(view) };
 }
 
 export function signal(name: string): ArgType {

@@ -20,7 +20,7 @@ import { putU32 } from "../lib/bytes.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import { choice, fdNumber, int32, uint32 } from "./args.ts";
+import { choice, fdNumber, int32, shownIf, uint32 } from "./args.ts";
 import { fcntlArg } from "./file_args.ts";
 import { getLock, setLock } from "./locks.ts";
 import type { Rows } from "./row.ts";
@@ -148,9 +148,13 @@ function addSeals(k: Kernel, file: OpenFile, seals: number): number {
   return 0;
 }
 
+/** Commands that take nothing. */
+const BARE = [F_GETFD, F_GETFL, F_GETOWN, F_GETSIG, F_GETLEASE, F_GETPIPE_SZ, F_GET_SEALS];
+const commandArg = shownIf(fcntlArg("arg", "cmd"), (view) => !BARE.includes(int32(view.reg("cmd"))));
+
 export const fcntlRows: Rows = {
   fcntl: {
-    x86_64: 72, args: [fdNumber("fd"), choice("cmd", fcntlCommands), fcntlArg("arg", "cmd")], run: sysFcntl,
+    x86_64: 72, args: [fdNumber("fd"), choice("cmd", fcntlCommands), commandArg], run: sysFcntl,
     partial: "leases and F_NOTIFY are refused with EINVAL",
   },
 };

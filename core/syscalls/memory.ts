@@ -9,7 +9,7 @@ import type { BadAccess } from "../mm/fault.ts";
 import { copyFromUser, writeUser } from "../mm/usercopy.ts";
 import { forceSignal } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { addr, choice, inBuffer, outBuffer, size } from "./args.ts";
+import { addr, choice, inBuffer, outBuffer, shownIf, size } from "./args.ts";
 import { BUFFER_LIMIT } from "./json.ts";
 import type { Rows } from "./row.ts";
 
@@ -42,8 +42,10 @@ function store(k: Kernel, task: Task, [at, buf, length, onFault]: [Word, Word, W
   return fault === null ? done : faulted(k, task, fault, onFault);
 }
 
+const onFault = shownIf(choice("onFault", ON_FAULT), (view) => view.reg("onFault") !== 0);
+
 /** Pseudo calls: their numbers are not Linux's. */
 export const memoryRows: Rows = {
-  load: { x86_64: 1001, args: [addr("addr"), size("length"), outBuffer("buf", "length"), choice("onFault", ON_FAULT)], run: load },
-  store: { x86_64: 1002, args: [addr("addr"), inBuffer("buf", "length"), size("length", "buf"), choice("onFault", ON_FAULT)], run: store },
+  load: { x86_64: 1001, args: [addr("addr"), size("length"), outBuffer("buf", "length"), onFault], run: load },
+  store: { x86_64: 1002, args: [addr("addr"), inBuffer("buf", "length"), size("length", "buf"), onFault], run: store },
 };

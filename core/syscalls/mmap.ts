@@ -1,7 +1,7 @@
 /** System calls on a process's memory: mmap(2) and its relatives. */
 import { EBADF, EINVAL, ENOMEM } from "../abi/errno.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
-import { madviseAdvice, MAP_ANONYMOUS, MAP_HUGETLB, mapFlags, mlock2Flags, mlockallFlags, mremapFlags, msFlags, protFlags } from "../abi/mman.ts";
+import { madviseAdvice, MAP_ANONYMOUS, MAP_HUGETLB, mapFlags, mlock2Flags, mlockallFlags, MREMAP_DONTUNMAP, MREMAP_FIXED, mremapFlags, msFlags, protFlags } from "../abi/mman.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { brk } from "../mm/brk.ts";
@@ -13,7 +13,7 @@ import { mremap } from "../mm/mremap.ts";
 import { mincore, msync } from "../mm/sync.ts";
 import { munmap } from "../mm/unmap.ts";
 import type { Task } from "../sched/task.ts";
-import { addr, choice, fd, flags, hex, off, outBuffer, size, type ArgType, type CallView } from "./args.ts";
+import { addr, choice, fd, flags, hex, int32, off, outBuffer, shownIf, size, type ArgType, type CallView } from "./args.ts";
 import { BUFFER_LIMIT, bytesToJson, readInteger } from "./json.ts";
 import type { Rows } from "./row.ts";
 
@@ -50,6 +50,8 @@ function residency(): ArgType {
   };
 }
 
+const newAddress = shownIf(addr("new_address"), (view) => (int32(view.reg("flags")) & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0);
+
 export const mmapRows: Rows = {
   mmap: {
     x86_64: 9, returns: "address", run: sysMmap,
@@ -66,7 +68,7 @@ export const mmapRows: Rows = {
   },
   mremap: {
     x86_64: 25, returns: "address",
-    args: [addr("old_address"), size("old_size"), size("new_size"), flags("flags", mremapFlags), addr("new_address")],
+    args: [addr("old_address"), size("old_size"), size("new_size"), flags("flags", mremapFlags), newAddress],
     run: (k: Kernel, task: Task, [at, oldSize, newSize, how, to]: [Word, Word, Word, number, Word]) =>
       mremap(k, task, at, oldSize, newSize, how, to),
   },

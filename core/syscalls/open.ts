@@ -18,7 +18,7 @@ import { copyFromUser } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import { dirfd, fdNumber, flags, mode, path, size, structIn, uint } from "./args.ts";
+import { dirfd, fdNumber, flags, int32, mode, path, shownIf, size, structIn, uint } from "./args.ts";
 import { structCodec } from "./codec.ts";
 import type { Rows } from "./row.ts";
 
@@ -94,12 +94,14 @@ function sysCloseRange(k: Kernel, task: Task, [first, last, how]: [number, numbe
   return 0;
 }
 
+const createMode = shownIf(mode("mode"), (view) => (int32(view.reg("flags")) & (O_CREAT | __O_TMPFILE)) !== 0);
+
 export const openRows: Rows = {
   open: {
-    x86_64: 2, args: [path("pathname"), flags("flags", openFlags), mode("mode")],
+    x86_64: 2, args: [path("pathname"), flags("flags", openFlags), createMode],
     run: (k, task, [pathname, given, permissions]: [Addr, number, number]) => sysOpenat(k, task, [AT_FDCWD, pathname, given, permissions]),
   },
-  openat: { x86_64: 257, args: [dirfd("dirfd"), path("pathname"), flags("flags", openFlags), mode("mode")], run: sysOpenat },
+  openat: { x86_64: 257, args: [dirfd("dirfd"), path("pathname"), flags("flags", openFlags), createMode], run: sysOpenat },
   creat: {
     x86_64: 85, args: [path("pathname"), mode("mode")],
     run: (k, task, [pathname, permissions]: [Addr, number]) => sysOpenat(k, task, [AT_FDCWD, pathname, O_CREAT | O_WRONLY | O_TRUNC, permissions]),

@@ -62,8 +62,8 @@ export function remainderOut(name: string, codec: Codec): ArgType {
     ...plain,
     show(register, view) {
       if (register === 0) return "NULL";
-      return view.ret === -EINTR ? plain.show(register, { ...view, ret: 0 }) : hex(register);
+      return view.ret === -EINTR ? plain.show(register, view.returning(0)) : hex(register);
     },
-    output: (register, view) => (view.ret === -EINTR ? plain.output?.(register, { ...view, ret: 0 }) : undefined),
+    output: (register, view) => (view.ret === -EINTR ? plain.output?.(register, view.returning(0)) : undefined),
   };
 }
