@@ -32,7 +32,7 @@ function setWord(bytes: Uint8Array, at: number, value: number | bigint): void {
 
 /** The segments of a vector in memory, at most 1,024, as far as they can be read. */
 export function segmentsAt(register: number | bigint, count: number | bigint, view: CallView): Segment[] {
-  const total = Math.min(Number(count), 1024);
+  const total = Math.min(Number(unsigned(count)), 1024);
   const bytes = view.read(register, total * IOVEC);
   return Array.from({ length: Math.floor(bytes.length / IOVEC) }, (_, at) => ({
     base: word(bytes, at * IOVEC), len: word(bytes, at * IOVEC + 8),
