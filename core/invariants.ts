@@ -1,6 +1,7 @@
 /** What must hold of a kernel between two inputs, whatever was fed to it: the rooms' own rules and those of the spine. */
 import type { Kernel } from "./kernel.ts";
 import { deviceInvariants } from "./drivers/invariants.ts";
+import { fsInvariants } from "./fs/invariants.ts";
 import { mmInvariants } from "./mm/invariants.ts";
 import { moduleInvariants } from "./module/invariants.ts";
 import { netInvariants } from "./net/invariants.ts";
@@ -15,7 +16,7 @@ export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
     ...sleepers(k), ...runQueues(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
-    ...mmInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
+    ...mmInvariants(k), ...fsInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
   ];
 }
 
