@@ -1,4 +1,5 @@
 /** Structures on the wire: from JSON to their bytes in memory and back, by their layout. */
+import { MAJOR, MINOR, newDecodeDev } from "../abi/dev_t.ts";
 import { decodeStruct, encodeStruct, type FieldType, type Fields, type Layout } from "../abi/layout.ts";
 import type { Json } from "../input.ts";
 import type { CallView, DecodeContext } from "./args.ts";
@@ -20,11 +21,22 @@ export interface Codec {
 /** "integer", "string", "bytes", "integers" or nested fields; "any" where a codec reads several shapes. */
 export type CodecFields = "any" | { [field: string]: "integer" | "string" | "bytes" | "integers" | CodecFields };
 
-/** A structure as its C declaration: every field by its C name; bytes are taken as they are. */
-export function structCodec<F extends Fields>(name: string, layout: Layout<F>): Codec {
+/** A dev_t of user space as callers see it. */
+function deviceJson(value: unknown): Json {
+  const dev = newDecodeDev(Number(value));
+  return { major: MAJOR(dev), minor: MINOR(dev) };
+}
+
+/**
+ * A structure as its C declaration: every field by its C name; bytes are taken as they are. `devices` names the fields that
+ * are a dev_t and are returned as `{ major, minor }`.
+ */
+export function structCodec<F extends Fields>(name: string, layout: Layout<F>, devices: (keyof F & string)[] = []): Codec {
+  const fields = shapeOf(layout) as { [field: string]: CodecFields | "integer" };
+  for (const field of devices) fields[field] = { major: "integer", minor: "integer" };
   return {
     name,
-    fields: shapeOf(layout),
+    fields,
     room: () => layout.size,
     length: () => layout.size,
     encode(value, problem) {
@@ -37,7 +49,11 @@ export function structCodec<F extends Fields>(name: string, layout: Layout<F>): 
       const fields = readFields(layout, value, problem);
       return encodeStruct(layout, fields as Parameters<typeof encodeStruct<F>>[1]);
     },
-    decode: (bytes) => toJson(decodeStruct(layout, bytes)),
+    decode(bytes) {
+      const json = toJson(decodeStruct(layout, bytes)) as { [field: string]: Json };
+      for (const field of devices) json[field] = deviceJson(json[field]);
+      return json;
+    },
     show: (bytes) => showValue(decodeStruct(layout, bytes)),
   };
 }

@@ -145,7 +145,7 @@ function sysChroot(k: Kernel, task: Task, [pathname]: [Addr]): number {
   return 0;
 }
 
-const stat = structOut("statbuf", structCodec("stat", statLayout));
+const stat = structOut("statbuf", structCodec("stat", statLayout, ["st_dev", "st_rdev"]));
 const statfs = structOut("buf", structCodec("statfs", statfsLayout));
 
 export const statRows: Rows = {
