@@ -5,6 +5,7 @@ import { centiseconds } from "../../lib/format.ts";
 import { boottimeNs, now } from "../../time/clock.ts";
 import { devicesText } from "../char_dev.ts";
 import { fileSystemTypes } from "../fs_type.ts";
+import { locksText } from "../locks.ts";
 import { miscText } from "../misc.ts";
 import { procDir, procFile, procLink } from "./registry.ts";
 
@@ -19,6 +20,7 @@ procFile("version", () => `${LINUX_BANNER}\n`);
 procFile("cmdline", () => "console=ttyS0\n");
 procFile("devices", devicesText);
 procFile("misc", miscText);
+procFile("locks", locksText);
 procFile("consoles", () => "ttyS0                -W- (EC p a)    4:64\n");
 procFile("execdomains", () => "0-0\tLinux           \t[kernel]\n");
 procFile("dma", () => " 4: cascade\n");

@@ -2,6 +2,7 @@
 import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
 import { MAX_MAP_COUNT, NGROUPS_MAX, NR_OPEN, PID_MAX_DEFAULT, PIPE_MAX_SIZE } from "../../abi/limits.ts";
+import { SOMAXCONN } from "../../abi/socket.ts";
 import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../abi/release.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hex } from "../../lib/format.ts";
@@ -157,3 +158,8 @@ sysctlInteger("vm/dirty_expire_centisecs", { value: 3000, min: 0 });
 sysctlInteger("vm/dirty_writeback_centisecs", { value: 500, min: 0 });
 sysctlInteger("vm/nr_hugepages", { value: 0, mode: READ_ONLY });
 sysctlInteger("vm/drop_caches", { value: 0, mode: 0o200, min: 1, max: 4 });
+
+sysctlInteger("net/core/somaxconn", { value: SOMAXCONN, mode: READ_ONLY });
+sysctlIntegers("net/ipv4/ip_local_port_range", [32768, 60999]);
+sysctlInteger("net/ipv4/tcp_fin_timeout", { value: 60, mode: READ_ONLY });
+sysctlInteger("net/unix/max_dgram_qlen", { value: 10, mode: READ_ONLY });

@@ -79,8 +79,8 @@ describe("nodes in /dev", () => {
     miscRegister(kernel, { minor: MISC_DYNAMIC_MINOR, name: "plain", ops: "null" });
     miscRegister(kernel, { minor: MISC_DYNAMIC_MINOR, name: "opened", ops: "null", mode: 0o600 });
     miscRegister(kernel, { minor: MISC_DYNAMIC_MINOR, name: "sub", ops: "null", mode: 0o644, node: "deep/down/sub" });
-    expect(stat(lab, "/dev/plain")).toMatchObject({ st_mode: 0o20600, st_rdev: (10 << 8) | 124 });
-    expect(stat(lab, "/dev/opened")).toMatchObject({ st_mode: 0o20666, st_rdev: (10 << 8) | 123 });
+    expect(stat(lab, "/dev/plain")).toMatchObject({ st_mode: 0o20600, st_rdev: { major: 10, minor: 124 } });
+    expect(stat(lab, "/dev/opened")).toMatchObject({ st_mode: 0o20666, st_rdev: { major: 10, minor: 123 } });
     expect(stat(lab, "/dev/deep/down/sub")).toMatchObject({ st_mode: 0o20644 });
     for (const name of ["plain", "opened", "sub"]) miscDeregister(kernel, name);
     expect([stat(lab, "/dev/plain"), stat(lab, "/dev/opened"), stat(lab, "/dev/deep")]).toEqual([null, null, null]);
