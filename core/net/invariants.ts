@@ -14,7 +14,7 @@ export function netInvariants(k: Kernel): string[] {
     if (socket.id !== id) wrong.push(`socket ${socket.id} is kept as ${id}`);
     if (socket.tcp !== null) memory += socket.tcp.send.length + socket.tcp.receive.length;
     if (socket.udp !== null) memory += socket.udp.queue.reduce((sum, { truesize }) => sum + truesize, 0);
-    for (const message of socket.unix?.queue.slice(socket.unix.head) ?? []) {
+    for (const message of socket.unix?.queue ?? []) {
       memory += message.truesize;
       allocated.set(message.sender, (allocated.get(message.sender) ?? 0) + message.truesize);
       if (message.files.length > 0) inFlight.set(message.filesUid, (inFlight.get(message.filesUid) ?? 0) + message.files.length);

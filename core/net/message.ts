@@ -54,6 +54,7 @@ export function take(k: Kernel, task: Task, msg: Message, count: number): Uint8A
     msg.copied += count;
     return bytes;
   }
+  if (count === 0) return new Uint8Array(0);
   const { iov } = msg;
   const first = iov[msg.index];
   if (first !== undefined && first.len - msg.offset >= count) {

@@ -6,7 +6,6 @@ import { now } from "../time/clock.ts";
 import { inetOf, tcpOf, unixOf, type Socket } from "./socket.ts";
 import type { TimeWait } from "./state.ts";
 import { TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_SENT, TCP_TIME_WAIT } from "./tcp_states.ts";
-import { queueLength } from "./unix_queue.ts";
 
 const TCP_WIDTH = 149;
 const UDP_WIDTH = 127;
@@ -85,7 +84,7 @@ function unixText(k: Kernel): string {
     const graft = socket.file !== 0;
     const connected = socket.sk === TCP_ESTABLISHED;
     const state = graft ? (connected ? STATES.connected : STATES.unconnected) : connected ? STATES.connecting : STATES.disconnecting;
-    const refs = 2 + unix.peerRefs + queueLength(unix);
+    const refs = 2 + unix.peerRefs + unix.queue.length;
     text += `${socketPointer(k, socket.id)}: ${hex(refs, 8)} 00000000 ${hex(socket.sk === TCP_LISTEN ? ACCEPTCON : 0, 8)} `
       + `${hex(socket.type, 4)} ${hex(state, 2)} ${String(socket.ino).padStart(5)}${nameText(unix.name)}\n`;
   }

@@ -120,9 +120,8 @@ export interface Unix {
   peerRefs: number;
   /** Closed; the record stays while somebody's `peer` leads here (SOCK_DEAD). */
   dead: boolean;
+  /** The oldest first. */
   queue: UnixMessage[];
-  /** Index of the first message in `queue`. */
-  head: number;
   /** Truesizes of own messages that nobody has read (sk_wmem_alloc). */
   allocated: number;
   backlog: number;

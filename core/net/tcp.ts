@@ -111,6 +111,8 @@ function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
   inet.peerAddr = peer.addr;
   inet.peerPort = peer.port;
   socket.sk = TCP_SYN_SENT;
+  socket.err = 0;
+  tcpOf(socket).done = false;
   tcpOf(socket).retries = 0;
   return 0;
 }

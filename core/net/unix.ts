@@ -22,7 +22,7 @@ import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind, unbind, unixBind } from "./unix_bind.ts";
 import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
 import { dgramDisconnected, setPeer } from "./unix_peer.ts";
-import { enqueueMessage, firstMessage, purgeMessages, queueFull, queueLength, removeMessage, unixWritable } from "./unix_queue.ts";
+import { enqueueMessage, purgeMessages, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { streamRecvmsg, streamSendmsg } from "./unix_stream.ts";
 
 /** net.unix.max_dgram_qlen: the backlog of a socket that does not listen. */
@@ -33,7 +33,7 @@ export function unixSocket(k: Kernel, uid: number, type: number): Socket {
   const proto = type === SOCK_STREAM ? "unix_stream" : type === SOCK_DGRAM ? "unix_dgram" : "unix_seqpacket";
   const socket = newSocket(k, { family: AF_UNIX, type, protocol: 0, proto, uid });
   socket.unix = {
-    name: null, inode: 0, peer: 0, peerRefs: 0, dead: false, queue: [], head: 0, allocated: 0, backlog: DGRAM_QUEUE,
+    name: null, inode: 0, peer: 0, peerRefs: 0, dead: false, queue: [], allocated: 0, backlog: DGRAM_QUEUE,
     peerWait: newWaitQueue(k), cred: noCred(), peerCred: noCred(),
   };
   return socket;
@@ -126,7 +126,7 @@ function unixAccept(k: Kernel, _task: Task, socket: Socket): number {
   if (socket.type === SOCK_DGRAM) return -EOPNOTSUPP;
   if (socket.sk !== TCP_LISTEN) return -EINVAL;
   const unix = unixOf(socket);
-  const message = firstMessage(unix);
+  const message = unix.queue.at(0);
   if (message === undefined) return -EAGAIN;
   removeMessage(k, unix, message);
   wake(k, unix.peerWait, { nr: Infinity });
@@ -158,7 +158,7 @@ function streamPoll(_k: Kernel, socket: Socket): number {
   let mask = socket.err !== 0 ? POLLERR : 0;
   if (shutdown === SHUTDOWN_MASK) mask |= POLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
-  if (queueLength(unixOf(socket)) > 0) mask |= POLLIN | POLLRDNORM;
+  if (unixOf(socket).queue.length > 0) mask |= POLLIN | POLLRDNORM;
   if (socket.sk === TCP_CLOSE && socket.type !== SOCK_DGRAM) mask |= POLLHUP;
   if (unixWritable(socket)) mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
   return mask;
@@ -182,8 +182,8 @@ function unixIoctl(k: Kernel, task: Task, socket: Socket, request: number, arg: 
   if (request !== FIONREAD) return -ENOTTY;
   if (socket.sk === TCP_LISTEN) return -EINVAL;
   let waiting = 0;
-  if (socket.type === SOCK_DGRAM) waiting = firstMessage(unix)?.bytes.length ?? 0;
-  else for (let at = unix.head; at < unix.queue.length; at++) waiting += unix.queue[at].bytes.length - unix.queue[at].consumed;
+  if (socket.type === SOCK_DGRAM) waiting = unix.queue[0]?.bytes.length ?? 0;
+  else for (const { bytes, consumed } of unix.queue) waiting += bytes.length - consumed;
   return putUser32(k, task, arg, waiting) ? 0 : -EFAULT;
 }
 
@@ -219,7 +219,7 @@ function endPeer(k: Kernel, socket: Socket, embryo: boolean): void {
   const peer = unix.peer === 0 ? null : socketOf(k, unix.peer);
   if (peer !== null && socket.type !== SOCK_DGRAM) {
     peer.shutdown = SHUTDOWN_MASK;
-    if (queueLength(unix) > 0 || embryo) peer.err = ECONNRESET;
+    if (unix.queue.length > 0 || embryo) peer.err = ECONNRESET;
     stateChange(k, peer);
   }
   setPeer(k, socket, 0);

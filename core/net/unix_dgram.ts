@@ -15,7 +15,7 @@ import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED } from "./tcp_s
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind } from "./unix_bind.ts";
 import { dgramDisconnected, setPeer } from "./unix_peer.ts";
-import { enqueueMessage, mayAllocate, queueFull, queueLength, removeMessage } from "./unix_queue.ts";
+import { enqueueMessage, mayAllocate, queueFull, removeMessage } from "./unix_queue.ts";
 import { makeMessage, senderName } from "./unix_stream.ts";
 
 /** Whether `other` takes datagrams from `socket`: it is connected to nobody, or to it (unix_may_send). */
@@ -101,7 +101,7 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   const err = takeError(socket);
   if (err !== 0) return err;
   const peeking = (flags & MSG_PEEK) !== 0;
-  let index = unix.head;
+  let index = 0;
   let skip = peeking ? Math.max(0, socket.options.peekOff) : 0;
   while (skip > 0 && index < unix.queue.length && skip >= unix.queue[index].bytes.length) skip -= unix.queue[index++].bytes.length;
   const message = unix.queue[index];
@@ -116,7 +116,7 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   const copied = put(k, task, msg, message.bytes.subarray(skip, skip + count));
   if (!peeking) {
     removeMessage(k, unix, message, index);
-    if (queueLength(unix) <= unix.backlog) wake(k, unix.peerWait, { nr: Infinity });
+    if (unix.queue.length <= unix.backlog) wake(k, unix.peerWait, { nr: Infinity });
   } else if (socket.options.peekOff >= 0) socket.options.peekOff += Math.max(0, copied);
   const files = peeking ? message.files : detachFiles(k, message);
   if (peeking) for (const id of files) getFile(k, k.tables.hooks.file(k, id));

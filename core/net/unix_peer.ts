@@ -4,7 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import { wake } from "../sched/wait_queue.ts";
 import { socketOf, stateChange, unixOf, type Socket } from "./socket.ts";
 import { TCP_CLOSE } from "./tcp_states.ts";
-import { purgeMessages, queueLength } from "./unix_queue.ts";
+import { purgeMessages } from "./unix_queue.ts";
 
 /** Connects `socket` to another (0 for none); the old peer's record goes when it was dead and this was its last. */
 export function setPeer(k: Kernel, socket: Socket, peer: number): void {
@@ -23,7 +23,7 @@ function putPeer(k: Kernel, peer: Socket): void {
 /** A datagram socket left `other`: what it had received is lost, and `other` is told if it was connected back (unix_dgram_disconnected). */
 export function dgramDisconnected(k: Kernel, socket: Socket, other: Socket | null): void {
   const unix = unixOf(socket);
-  if (queueLength(unix) > 0) {
+  if (unix.queue.length > 0) {
     purgeMessages(k, unix);
     wake(k, unix.peerWait, { nr: Infinity });
     if (other !== null && !unixOf(other).dead && unixOf(other).peer === socket.id) {

@@ -4,17 +4,9 @@ import { detachFiles, putFiles } from "./scm.ts";
 import { dataReady, underPressure, unixOf, writeSpace, type Socket, type Unix, type UnixMessage } from "./socket.ts";
 import { TCP_LISTEN } from "./tcp_states.ts";
 
-export function queueLength(unix: Unix): number {
-  return unix.queue.length - unix.head;
-}
-
-export function firstMessage(unix: Unix): UnixMessage | undefined {
-  return unix.queue[unix.head];
-}
-
 /** More messages wait than the backlog admits (unix_recvq_full). */
 export function queueFull(unix: Unix): boolean {
-  return queueLength(unix) > unix.backlog;
+  return unix.queue.length > unix.backlog;
 }
 
 /** Puts a message into `to`'s queue, counted against `from`. */
@@ -26,17 +18,9 @@ export function enqueueMessage(k: Kernel, from: Socket, to: Socket, message: Uni
 }
 
 /** Takes the message at `index` out of the queue; its sender has room again. The caller holds its descriptors. */
-export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index = unix.head): void {
-  if (index === unix.head) {
-    unix.head++;
-    if (unix.head === unix.queue.length) {
-      unix.queue = [];
-      unix.head = 0;
-    } else if (unix.head >= 256) {
-      unix.queue = unix.queue.slice(unix.head);
-      unix.head = 0;
-    }
-  } else unix.queue.splice(index, 1);
+export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index = 0): void {
+  if (index === 0) unix.queue.shift();
+  else unix.queue.splice(index, 1);
   k.state.net.memory -= message.truesize;
   const sender = k.state.net.sockets.get(message.sender);
   if (sender?.unix == null) return;
@@ -47,7 +31,7 @@ export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index
 /** Drops everything; descriptors under way are closed. Answers the connections that waited to be accepted. */
 export function purgeMessages(k: Kernel, unix: Unix): number[] {
   const connections: number[] = [];
-  for (let message = firstMessage(unix); message !== undefined; message = firstMessage(unix)) {
+  for (let message = unix.queue[0]; message !== undefined; message = unix.queue[0]) {
     removeMessage(k, unix, message);
     if (message.connection !== 0) connections.push(message.connection);
     putFiles(k, detachFiles(k, message));

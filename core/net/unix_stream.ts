@@ -74,7 +74,7 @@ export function streamRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
   const unix = unixOf(socket);
   const target = Math.max(1, Math.min(msg.total, (flags & MSG_WAITALL) !== 0 ? msg.total : socket.options.rcvLowat));
   const peeking = (flags & MSG_PEEK) !== 0;
-  let index = unix.head;
+  let index = 0;
   let skip = peeking ? Math.max(0, socket.options.peekOff) : 0;
   if (peeking && msg.copied > 0) return msg.copied;
   for (;;) {
@@ -99,7 +99,7 @@ export function streamRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
       skip = 0;
     } else {
       if (consume(k, unix, socket, msg, message, copied)) return msg.copied;
-      index = unix.head;
+      index = 0;
     }
     if (room(msg) === 0 || copied < count) return msg.copied;
   }
