@@ -16,6 +16,11 @@ import { exitIpc } from "./ipc/exit.ts";
 /** A driven task is back with its caller; a kernel thread waits for more to do. */
 function taskReturned(k: Kernel, task: Task): void {
   if (startProgram(k, task)) return;
+  // A signal may have come since the call looked for one on its way out.
+  if (task.kind === "driven" && task.signalPending) {
+    pushFrame(task, "signals", {});
+    return;
+  }
   task.state = task.kind === "driven" ? "parked" : "sleeping";
 }
 

@@ -13,6 +13,7 @@ import { groupTimes, type CpuTimes } from "./cputime.ts";
 const PER_THREAD = 4;
 const CLOCK_MASK = 3;
 const USER_ONLY = 1;
+const FINE = 2;
 const FILE_CLOCK = 3;
 
 /** Whose CPU time a clock id names; null when it names no such clock, or nobody. */
@@ -47,9 +48,11 @@ export function clockNs(k: Kernel, task: Task, clock: number): number | bigint {
 
 /** How fine a clock is, ns; -EINVAL. */
 export function clockResolution(k: Kernel, task: Task, clock: number): number {
+  const ticked = clock < 0 && (clock & CLOCK_MASK) < FINE;
   if (clock === CLOCK_MONOTONIC_COARSE || clock === CLOCK_REALTIME_COARSE) return tickNs(k);
   const shown = clockNs(k, task, clock);
-  return typeof shown === "number" && shown === -EINVAL ? -EINVAL : 1;
+  if (shown === -EINVAL) return -EINVAL;
+  return ticked ? tickNs(k) : 1;
 }
 
 /** Sets CLOCK_REALTIME; CLOCK_MONOTONIC goes on as it was. */

@@ -95,7 +95,8 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
   else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
     const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
-    if (taker === undefined) return 0;
+    // What is stopped takes nothing but SIGKILL before it goes on.
+    if (taker === undefined || group.stopSignal !== 0) return 0;
     // As Linux: what kills is a group exit from the moment it is sent, so it ends killable sleeps too (complete_signal).
     if ((taker.realBlocked & bit(number)) === 0n && isFatal(k, group, number)) {
       if (group.exiting < 0) group.exiting = number;
@@ -234,6 +235,7 @@ export function deliverSignals(k: Kernel, task: Task, ret: number | bigint): Del
     const signal = dequeueSignal(k, task, ~(task.blocked & ~UNBLOCKABLE));
     if (signal === null) {
       if (group.stopSignal !== 0) return { then: "stop", ret: result };
+      recalcSignalPending(k, task);
       break;
     }
     const action = actionOf(k, group, signal.number);

@@ -88,9 +88,11 @@ function settable(k: Kernel, ns: bigint): boolean {
 }
 
 function sysClockSettime(k: Kernel, task: Task, [clock, tp]: [number, Addr]): number {
-  if (clock !== CLOCK_REALTIME) return -EINVAL;
+  if (clock > CLOCK_REALTIME) return -EINVAL;
   const bytes = copyFromUser(k, task, tp, 16);
   if (typeof bytes === "number") return -EFAULT;
+  // Whosoever's CPU time a negative id means, nobody sets it.
+  if (clock < 0) return clockNs(k, task, clock) === -EINVAL ? -EINVAL : -EPERM;
   const [seconds, fraction] = [getI64(bytes, 0), getI64(bytes, 8)];
   if (nsOf(seconds, fraction, NSEC_PER_SEC) < 0) return -EINVAL;
   return setTime(k, task, BigInt(seconds) * BigInt(NSEC_PER_SEC) + BigInt(fraction));
