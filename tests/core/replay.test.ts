@@ -61,7 +61,7 @@ describe("every recorded scenario", () => {
   });
 
   test("leaves a kernel that looking at does not change", async () => {
-    for (const scenario of scenarios.filter((_, at) => at % 8 === 0)) {
+    for (const scenario of scenarios.filter(({ name }) => ["epoll-nested", "fork-shared-map", "tcp-basic"].includes(name))) {
       const { kernel } = await played(scenario);
       const before = snapshot(kernel);
       const seen = lookAtAll(kernel, "/", 0);

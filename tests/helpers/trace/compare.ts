@@ -39,7 +39,7 @@ function integer(value: Json | undefined): bigint | undefined {
 }
 
 /** Calls whose result the recorder replaced by 0 or 1. */
-const NORMALISED = new Set(["getdents64", "inotify_read", "signalfd_read", "getcwd"]);
+export const NORMALISED = new Set(["getdents64", "inotify_read", "signalfd_read", "getcwd"]);
 
 function resultDifference(symbols: Symbols, step: Step, answer: Returned): string | null {
   const actual = integer(answer.ret);
