@@ -46,6 +46,8 @@ export interface MsgQueue {
 
 /** struct msg_msg: what a message takes besides its text. */
 const HEADER = 48;
+/** The least that a message takes: its records here are larger than Linux's, and RAM is what bounds them. */
+const SMALLEST = 256;
 
 /** msgget(2): the queue's id. */
 export function msgget(k: Kernel, task: Task, key: number, flag: number): number {
@@ -80,7 +82,7 @@ export function msgsnd(k: Kernel, task: Task, id: number, msgp: Addr, size: numb
   if (typeof text === "number") return -EFAULT;
   const queue = ipcFind(k.state.ipc.msg, id);
   if (typeof queue === "number") return queue;
-  const object = kmalloc(k, HEADER + length, "kernel");
+  const object = kmalloc(k, Math.max(SMALLEST, HEADER + length), "kernel");
   if (object === 0) return -ENOMEM;
   writeKernel(k, object, HEADER, text);
   const locals: SendLocals = { queue: id, type, size: length, object, flag };

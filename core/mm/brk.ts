@@ -9,7 +9,7 @@ import { withinLockLimit } from "./mmap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  findVma, linkVma, MAX_MAP_COUNT, STACK_GUARD_GAP, startGap, vmaIndex, vmaOverlaps,
+  findVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, STACK_GUARD_GAP, startGap, vmaIndex, vmaOverlaps,
   VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_LOCKED, VM_MAYEXEC, VM_MAYREAD, VM_MAYWRITE, type Vma,
 } from "./vma.ts";
 import { canMergeAfter } from "./vma_merge.ts";
@@ -45,7 +45,7 @@ function growHeap(k: Kernel, task: Task, space: AddressSpace, start: number, end
   const pages = (end - start) / PAGE_SIZE;
   const flags = (VM_ACCESS & ~VM_EXEC) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | space.defFlags;
   if (vmaOverlaps(space, start, end)) return false;
-  if (!mayExpand(k, task, space, flags, pages) || space.vmas.length > MAX_MAP_COUNT) return false;
+  if (!mayExpand(k, task, space, flags, pages) || space.vmas.length > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return false;
   if (!promisePages(k, pages)) return false;
   const prev = space.vmas[vmaIndex(space, start) - 1];
   const stretch = { flags, pgoff: start / PAGE_SIZE, file: 0, shmem: 0, anonVma: 0 };
@@ -55,7 +55,7 @@ function growHeap(k: Kernel, task: Task, space: AddressSpace, start: number, end
       mm: space.id, start, end, flags, prot: flags & VM_ACCESS, pgoff: start / PAGE_SIZE,
       file: 0, inode: 0, shmem: 0, ops: "", private: 0, anonVma: 0, anonChain: 0,
     };
-    linkVma(space, made);
+    linkVma(k, space, made);
   }
   accountVm(space, flags, pages);
   if ((flags & VM_LOCKED) !== 0) space.lockedVm += pages;

@@ -105,7 +105,10 @@ function faultAnonymous(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
   return "minor";
 }
 
-/** A page of a file, of shared memory or of a driver; a private one that is written is copied at once. */
+/**
+ * A page of a file, of shared memory or of a driver; a private one that is written is copied at once.
+ * Differs from Linux: neighbouring pages of a file are not mapped along (fault-around), so each counts its own fault.
+ */
 function faultMapped(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number, write: boolean,
 ): Filled {

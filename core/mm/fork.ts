@@ -14,7 +14,7 @@ import { mapFrame } from "./pte_map.ts";
 import { newSpace, spaceOf, type AddressSpace } from "./space.ts";
 import { removeVma, zapRange } from "./unmap.ts";
 import {
-  getVma, vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_LOCKONFAULT, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
+  getVma, kernelVmasLeft, unlinkVmas, vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_LOCKONFAULT, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
   VM_WIPEONFORK, type Vma,
 } from "./vma.ts";
 
@@ -27,6 +27,10 @@ export function forkSpace(k: Kernel, parent: Task, child: Task): number {
   to.fullAbove = from.mmapBase;
   to.startBrk = from.startBrk;
   to.brk = from.brk;
+  if (!kernelVmasLeft(k, from.vmas.length)) {
+    dropSpace(k, child);
+    return -ENOMEM;
+  }
   for (const vma of from.vmas) {
     if ((vma.flags & VM_DONTCOPY) !== 0) continue;
     if (!forkVma(k, parent, from, to, vma)) {
@@ -57,6 +61,7 @@ function forkVma(k: Kernel, parent: Task, from: AddressSpace, to: AddressSpace, 
     made.anonChain = vma.anonChain + 1;
   }
   to.vmas.push(made);
+  k.state.mm.vmaCount++;
   getVma(k, made);
   accountVm(to, made.flags, vmaPages(made));
   // Pages that a fault can bring again are left to it (vma_needs_copy).
@@ -107,7 +112,7 @@ export function dropSpace(k: Kernel, task: Task): void {
   zapRange(k, space, 0, TASK_SIZE);
   freeTables(k, space, 0, TASK_SIZE, 0, Infinity);
   freeTop(k, space);
-  const doomed = space.vmas.splice(0);
+  const doomed = unlinkVmas(k, space, 0, space.vmas.length);
   for (const vma of doomed) removeVma(k, task, space, vma);
   mm.spaces.delete(space.id);
 }

@@ -156,7 +156,9 @@ function checkHolders(k: Kernel, wrong: string[]): void {
   const inodes = new Map<number, number>();
   const shared = new Map<number, number>();
   let promised = 0;
+  let vmas = 0;
   for (const space of mm.spaces.values()) {
+    vmas += space.vmas.length;
     for (const vma of space.vmas) {
       if (vma.inode !== 0) count(inodes, vma.inode);
       if (vma.shmem !== 0) count(shared, vma.shmem);
@@ -168,6 +170,7 @@ function checkHolders(k: Kernel, wrong: string[]): void {
     promised += object.promised;
     if (object.refs !== (shared.get(object.id) ?? 0)) wrong.push(`shared memory ${object.id} counts ${object.refs} holders, ${shared.get(object.id) ?? 0} are found`);
   }
+  if (vmas !== mm.vmaCount) wrong.push(`${mm.vmaCount} VMAs are counted, there are ${vmas}`);
   if (promised !== mm.committedPages) wrong.push(`${mm.committedPages} pages are counted as promised, ${promised} are`);
   for (const inode of new Set([...inodes.keys(), ...mm.mappedInodes.keys()])) {
     if (inodes.get(inode) !== mm.mappedInodes.get(inode)) wrong.push(`inode ${inode} counts ${mm.mappedInodes.get(inode) ?? 0} mappings, ${inodes.get(inode) ?? 0} are found`);

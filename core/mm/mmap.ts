@@ -21,7 +21,7 @@ import { shmemZeroSetup } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap, zapRange } from "./unmap.ts";
 import {
-  countInode, getVma, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, vmaIndex, vmaOverlaps,
+  countInode, getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, unlinkVmas, vmaIndex, vmaOverlaps,
   VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE,
   VM_SHARED, VM_SPECIAL, type Vma,
 } from "./vma.ts";
@@ -105,7 +105,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   if ((flags & MAP_FIXED) === 0) addr = hint(addr);
   const length = pageAlign(request.length);
   if (length === 0 || length === Infinity) return -ENOMEM;
-  if (space.vmas.length > MAX_MAP_COUNT) return -ENOMEM;
+  if (space.vmas.length > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return -ENOMEM;
   const at = getUnmappedArea(task, space, addr, length, flags);
   if (at < 0) return at;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && vmaOverlaps(space, at, at + length)) return -EEXIST;
@@ -230,7 +230,7 @@ function growNeighbour(k: Kernel, space: AddressSpace, addr: number, end: number
     prev.end = withNext ? next.end : end;
     if (withNext) {
       importAnon(prev, next);
-      space.vmas.splice(at, 1);
+      unlinkVmas(k, space, at, 1);
       putVma(k, next);
     }
     return true;
@@ -251,7 +251,7 @@ function blankVma(space: AddressSpace, addr: number, end: number, flags: number,
 function mapObject(k: Kernel, space: AddressSpace, object: ObjectBacking, addr: number, end: number, flags: number, pgoff: number): Vma {
   const vma = { ...blankVma(space, addr, end, flags, pgoff), shmem: object.shmem, ops: object.ops, private: object.private };
   getVma(k, vma);
-  linkVma(space, vma);
+  linkVma(k, space, vma);
   return vma;
 }
 
@@ -284,6 +284,6 @@ function makeVma(
     const result = shmemZeroSetup(k, vma);
     if (result < 0) return result;
   }
-  linkVma(space, vma);
+  linkVma(k, space, vma);
   return vma;
 }

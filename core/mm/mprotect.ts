@@ -12,7 +12,7 @@ import { forEachPte, PTE_ACCESSED, PTE_DIRTY, PTE_RW, PTE_SPECIAL, ptePfn, setPt
 import { pteBits, pteNx } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import {
-  findVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaIndex,
+  findVma, pgoffAt, setVmaFlags, vmaIndex, vmasLeft,
   VM_ACCESS, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_NORESERVE, VM_SHARED, VM_WRITE, type Vma,
 } from "./vma.ts";
 import { mergeVma, splitVma } from "./vma_merge.ts";
@@ -97,11 +97,11 @@ export function changeFlags(
   });
   if (merged !== null) return merged;
   if (start !== vma.start) {
-    if (space.vmas.length >= MAX_MAP_COUNT) return -ENOMEM;
+    if (!vmasLeft(k, space)) return -ENOMEM;
     splitVma(k, task, space, vma, start, true);
   }
   if (end !== vma.end) {
-    if (space.vmas.length >= MAX_MAP_COUNT) return -ENOMEM;
+    if (!vmasLeft(k, space)) return -ENOMEM;
     splitVma(k, task, space, vma, end, false);
   }
   setVmaFlags(vma, flags);

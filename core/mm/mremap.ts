@@ -12,7 +12,7 @@ import { clearPte, forEachPte, makeTable, pteIndex } from "./page_table.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  getVma, linkVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaAt, vmaIndex, vmaOverlaps, vmOpsOf,
+  getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaAt, vmaIndex, vmaOverlaps, vmOpsOf,
   VM_ACCOUNT, VM_DONTEXPAND, VM_LOCKED, VM_LOCKONFAULT, VM_MAYSHARE, VM_PFNMAP, VM_SHARED, type Vma,
 } from "./vma.ts";
 import { mergeVma, type Stretch } from "./vma_merge.ts";
@@ -141,7 +141,7 @@ function mremapTo(
 function moveVma(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number, oldLength: number, newLength: number, to: number, flags: number,
 ): number {
-  if (space.vmas.length >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  if (space.vmas.length >= MAX_MAP_COUNT - 3 || !kernelVmasLeft(k, 3)) return -ENOMEM;
   charge(k, costs(k).vmaNs);
   const keep = (flags & MREMAP_DONTUNMAP) !== 0;
   const { flags: vmFlags } = vma;
@@ -190,7 +190,7 @@ function copyVma(
   const made: Vma = { ...vma, start: to, end: to + length, pgoff };
   getVma(k, made);
   vmOpsOf(k, made)?.open?.(k, made, task);
-  linkVma(space, made);
+  linkVma(k, space, made);
   return { made, source: vma };
 }
 

@@ -36,8 +36,12 @@ export interface MmState {
   slabs: Map<number, SlabClass>;
   vmalloc: Map<number, VmallocArea>;
   nextVmalloc: number;
+  /** Where the next area begins, bytes from VMALLOC_START. */
+  vmallocEnd: number;
   /** Ids of anon_vma families: which VMAs may share anonymous pages, and so may merge. */
   nextAnonVma: number;
+  /** VMAs of all address spaces. */
+  vmaCount: number;
   /** VMAs that map an inode, by inode: truncation looks only where this is not empty. */
   mappedInodes: Map<number, number>;
   /** Pages that processes were promised (Committed_AS). */
@@ -64,9 +68,9 @@ export function mmInit(machine: Machine): MmState {
     spaces: new Map(), nextSpace: 1,
     shmem: new Map(), nextShmem: 1,
     objects: new Map(), nextObject: 1, slabs: new Map(),
-    vmalloc: new Map(), nextVmalloc: 1,
+    vmalloc: new Map(), nextVmalloc: 1, vmallocEnd: 0,
     nextAnonVma: 1,
-    mappedInodes: new Map(),
+    vmaCount: 0, mappedInodes: new Map(),
     committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,
     warned: {},
     events: { pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, oomKill: 0 },

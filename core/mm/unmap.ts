@@ -10,7 +10,7 @@ import { forEachPte, freeTables, PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import type { MmState } from "./state.ts";
-import { MAX_MAP_COUNT, putVma, vmaIndex, vmaPages, vmOpsOf, VM_ACCOUNT, VM_LOCKED, type Vma } from "./vma.ts";
+import { putVma, unlinkVmas, vmaIndex, vmaPages, vmasLeft, vmOpsOf, VM_ACCOUNT, VM_LOCKED, type Vma } from "./vma.ts";
 import { splitVma } from "./vma_merge.ts";
 
 /** munmap(2): 0, -EINVAL for a bad range, -ENOMEM when a split would make too many mappings. What is not mapped is no error. */
@@ -44,7 +44,7 @@ export function unmap(k: Kernel, task: Task, space: AddressSpace, start: number,
   const first = space.vmas[at];
   if (first === undefined || first.start >= end) return 0;
   if (first.start < start) {
-    if (end < first.end && space.vmas.length >= MAX_MAP_COUNT) return -ENOMEM;
+    if (end < first.end && !vmasLeft(k, space, 2)) return -ENOMEM;
     splitVma(k, task, space, first, start, false);
     at++;
   }
@@ -54,7 +54,7 @@ export function unmap(k: Kernel, task: Task, space: AddressSpace, start: number,
     splitVma(k, task, space, last, end, true);
     stop++;
   }
-  const doomed = space.vmas.splice(at, stop - at);
+  const doomed = unlinkVmas(k, space, at, stop - at);
   zapRange(k, space, start, end);
   const floor = at === 0 ? 0 : space.vmas[at - 1].end;
   const ceiling = at === space.vmas.length ? Infinity : space.vmas[at].start;

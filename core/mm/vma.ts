@@ -167,8 +167,28 @@ export function startGap(vma: Vma): number {
 }
 
 /** Puts a VMA in its place; what it holds is counted by `getVma`. */
-export function linkVma(space: AddressSpace, vma: Vma): void {
+export function linkVma(k: Kernel, space: AddressSpace, vma: Vma): void {
   space.vmas.splice(vmaIndex(space, vma.start), 0, vma);
+  k.state.mm.vmaCount++;
+}
+
+/** Takes `count` VMAs from index `at` on out of the list; the caller puts what they hold. */
+export function unlinkVmas(k: Kernel, space: AddressSpace, at: number, count: number): Vma[] {
+  k.state.mm.vmaCount -= count;
+  return space.vmas.splice(at, count);
+}
+
+/**
+ * Whether another VMA may be made: the space has fewer than vm.max_map_count, and all spaces together fewer than eight for
+ * each page of RAM, which stands for the kernel memory that they take.
+ */
+export function vmasLeft(k: Kernel, space: AddressSpace, more = 1): boolean {
+  return space.vmas.length < MAX_MAP_COUNT && kernelVmasLeft(k, more);
+}
+
+export function kernelVmasLeft(k: Kernel, more: number): boolean {
+  const { mm } = k.state;
+  return mm.vmaCount + more <= mm.ramPages * 8;
 }
 
 /** Counts what a new VMA holds: its file or shared memory, and that its inode is mapped. */

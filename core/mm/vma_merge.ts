@@ -4,7 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { AddressSpace } from "./space.ts";
-import { getVma, putVma, vmaIndex, vmaPages, vmOpsOf, VM_SPECIAL, type Vma } from "./vma.ts";
+import { getVma, putVma, unlinkVmas, vmaIndex, vmaPages, vmOpsOf, VM_SPECIAL, type Vma } from "./vma.ts";
 
 /** What a stretch of addresses is to become; it merges with neighbours that are the same. */
 export interface Stretch {
@@ -33,6 +33,7 @@ export function splitVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, a
     vma.pgoff = pgoff;
   } else vma.end = addr;
   space.vmas.splice(below ? index : index + 1, 0, made);
+  k.state.mm.vmaCount++;
   return made;
 }
 
@@ -67,7 +68,7 @@ export function importAnon(into: Vma, from: Vma): void {
 }
 
 function remove(k: Kernel, space: AddressSpace, vma: Vma): void {
-  space.vmas.splice(vmaIndex(space, vma.start), 1);
+  unlinkVmas(k, space, vmaIndex(space, vma.start), 1);
   putVma(k, vma);
 }
 

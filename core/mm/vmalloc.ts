@@ -37,10 +37,10 @@ function allocArea(k: Kernel, size: number, owner: string, user: boolean): numbe
   if (pages === 0 || pages > freePages(mm)) return 0;
   const frames: number[] = [];
   for (let page = 0; page < pages; page++) frames.push(allocFrame(k, { use: "kernel" }));
-  let offset = 0;
-  for (const area of mm.vmalloc.values()) offset = Math.max(offset, area.offset + (area.frames.length + 1) * PAGE_SIZE);
   const id = mm.nextVmalloc++;
-  mm.vmalloc.set(id, { id, owner, size, offset, frames, user });
+  mm.vmalloc.set(id, { id, owner, size, offset: mm.vmallocEnd, frames, user });
+  // A guard page lies behind each area. Differs from Linux: freed addresses are not used again.
+  mm.vmallocEnd += (pages + 1) * PAGE_SIZE;
   return id;
 }
 
