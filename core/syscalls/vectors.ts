@@ -2,7 +2,7 @@
 import { scalarSize } from "../abi/layout.ts";
 import { iovecLayout } from "../abi/socket.ts";
 import type { Json } from "../input.ts";
-import { hex, readPointer, unsigned, uint32, type ArgType, type Block, type CallView } from "./args.ts";
+import { hex, readPointer, showAddress, unsigned, uint32, type ArgType, type Block, type CallView } from "./args.ts";
 import { padded, type Codec } from "./codec.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
 import { quote, showBytes } from "./strace.ts";
@@ -156,10 +156,11 @@ export function strings(name: string): ArgType {
       return block;
     },
     show(register, view) {
-      if (register === 0) return "NULL";
+      const address = unsigned(register);
+      if (typeof address === "bigint" || address === 0) return showAddress(address);
       const shown: string[] = [];
       for (let at = 0; at < 32; at++) {
-        const entry = view.read(unsigned(register) as number + at * 8, 8);
+        const entry = view.read(address + at * 8, 8);
         const base = entry.length < 8 ? 0 : word(entry, 0);
         if (base === 0) break;
         const bytes = view.read(base, 256);
