@@ -60,6 +60,7 @@ steps<SingleLocals>("call.single", {
     task.delivered = [];
     locals.startNs = cpuNs(k);
     locals.regs = place(task, locals.call.placed, resolve, []) ?? [];
+    locals.call.placed.length = 0; // the scratch area owns its blocks now
     const result = syscall(k, task, locals.call.nr, locals.regs);
     if (typeof result === "object") return result;
     frame.ret = result;
@@ -113,6 +114,7 @@ function startNext(k: Kernel, task: Task, locals: BatchLocals): number | bigint 
   locals.startNs = cpuNs(k);
   const regs = place(task, call.placed, resolve, locals.results);
   locals.regs = regs ?? call.placed.map((arg) => (typeof arg === "object" ? 0 : arg));
+  call.placed.length = 0; // the scratch area owns its blocks now
   if (regs === undefined) {
     charge(k, 0);
     return -EINVAL;
