@@ -17,7 +17,6 @@ export type Addr = number | bigint;
 
 const READABLE = PTE_PRESENT | PTE_USER;
 const WRITABLE = READABLE | PTE_RW;
-const nothing = new Uint8Array(0);
 
 /** Whether [addr, addr + size) lies below the end of user addresses (access_ok); it need not be mapped. */
 export function accessOk(addr: Addr, size: number | bigint): boolean {
@@ -124,7 +123,7 @@ export function copyFromUser(k: Kernel, task: Task, addr: Addr, count: number): 
 
 /** As many of `count` bytes as can be read, perhaps none. A large count costs memory only as far as it is readable. */
 export function copyFromUserPartial(k: Kernel, task: Task, addr: Addr, count: number): Uint8Array {
-  if (count === 0 || !accessOk(addr, count)) return nothing;
+  if (count === 0 || !accessOk(addr, count)) return new Uint8Array(0);
   const from = addr as number;
   let bytes = new Uint8Array(Math.min(count, CHUNK));
   let { done, fault } = readUser(k, task, from, bytes);
