@@ -1,4 +1,5 @@
 /** A snapshot's bytes: what the service must know of the moment, then the core's state. */
+import type { RingEvent } from "./session.ts";
 
 export interface ContentHeader {
   /** The row that the state includes, in the session that it was taken in. */
@@ -7,11 +8,14 @@ export interface ContentHeader {
   more: boolean;
   /** That session's last restore before. */
   restoredSeq: number;
-  /** Its last event before. */
-  lastEvent: { seq: number; index: number };
+  /** Its last events, and the one before them: followers go on after a restart. */
+  events: RingEvent[];
+  ringStart: { seq: number; index: number };
 }
 
 export const CONTENT_FORMAT = 1;
+/** Events that a snapshot carries along. */
+export const EVENTS_KEPT = 200;
 
 export function writeContent(header: ContentHeader, state: Uint8Array): Uint8Array {
   const head = Buffer.from(JSON.stringify(header));

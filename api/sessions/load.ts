@@ -77,8 +77,8 @@ async function readState(store: Store, snapshot: SnapshotRecord): Promise<Replay
     const own = header.seq === snapshot.seq; // else it came by a restore or a fork
     return {
       kernel: restore(state), seq: snapshot.seq, atNs: snapshot.atNs, nowNs: snapshot.atNs, more: header.more,
-      restoredSeq: own ? header.restoredSeq : snapshot.seq, ringStart: own ? header.lastEvent : { seq: snapshot.seq, index: 0 },
-      events: [], rows: 0, bytes: 0, lastMs: snapshot.createdAt.getTime(),
+      restoredSeq: own ? header.restoredSeq : snapshot.seq, ringStart: own ? header.ringStart : { seq: snapshot.seq, index: 0 },
+      events: own ? header.events : [], rows: 0, bytes: 0, lastMs: snapshot.createdAt.getTime(),
     };
   } catch {
     return null; // an older one is tried, and then the journal from its beginning
@@ -93,7 +93,7 @@ async function replayRow(store: Store, sessionId: string, at: Partly, row: Journ
       const [snapshot] = await store.snapshots.newest(sessionId, row.seq, 1);
       const state = snapshot === undefined || snapshot.seq !== row.seq ? null : await readState(store, snapshot);
       if (state === null) return "the snapshot that was restored there cannot be read";
-      Object.assign(at, { ...state, restoredSeq: row.seq, events: [], rows: at.rows, bytes: at.bytes });
+      Object.assign(at, { ...state, restoredSeq: row.seq, rows: at.rows, bytes: at.bytes });
     } else if (input.type === "boot") {
       const booted = boot(input as unknown as BootInput);
       at.kernel = booted.kernel;

@@ -5,13 +5,13 @@ import { LIMITS } from "../limits.ts";
 import type { Reply, RequestInfo } from "../route.ts";
 import { StoreFull, type NewSnapshot, type SnapshotRecord } from "../store/index.ts";
 import { disarmTimer } from "./clock.ts";
-import { CONTENT_FORMAT, readContent, writeContent } from "./content.ts";
+import { CONTENT_FORMAT, EVENTS_KEPT, readContent, writeContent, type ContentHeader } from "./content.ts";
 import { CORE_VERSION, restore, snapshot } from "./core.ts";
 import { dismissAll } from "./held.ts";
 import type { Host } from "./host.ts";
 import { keep } from "./idempotency.ts";
 import { liveOf } from "./load.ts";
-import type { Live, RingEvent, Session } from "./session.ts";
+import type { Live, Session } from "./session.ts";
 import { problemReply, requireWritable } from "./work.ts";
 
 export function newId(prefix: string): string {
@@ -22,7 +22,9 @@ export function newId(prefix: string): string {
 type Taken = Omit<NewSnapshot, "contentId"> & { createdAt: Date };
 
 function take(session: Session, live: Live, kind: NewSnapshot["kind"], name: string | null): { made: Taken; content: Uint8Array } {
-  const header = { seq: live.seq, more: live.more, restoredSeq: live.restoredSeq, lastEvent: placeOf(live.events.at(-1)) ?? live.ringStart };
+  const events = live.events.slice(-EVENTS_KEPT);
+  const { seq, index } = live.events.at(-events.length - 1) ?? live.ringStart;
+  const header: ContentHeader = { seq: live.seq, more: live.more, restoredSeq: live.restoredSeq, events, ringStart: { seq, index } };
   const content = writeContent(header, snapshot(live.kernel));
   return {
     content,
@@ -31,10 +33,6 @@ function take(session: Session, live: Live, kind: NewSnapshot["kind"], name: str
       format: CONTENT_FORMAT, createdAt: new Date(),
     },
   };
-}
-
-function placeOf(event: RingEvent | undefined): { seq: number; index: number } | undefined {
-  return event === undefined ? undefined : { seq: event.seq, index: event.index };
 }
 
 /** The bytes in the database, not yet named by a snapshot. @throws Problem 507, 503 */

@@ -153,7 +153,8 @@ describe("requests", () => {
   });
 
   test("a missing or unknown token is 401 and says how", async () => {
-    for (const headers of [{}, { Authorization: "Bearer syslab_nonsense" }, { Authorization: "Basic eDp5" }, { Authorization: "Bearer" }, { Authorization: "Bearer  " }]) {
+    const none: Record<string, string> = {};
+    for (const headers of [none, ...["Bearer syslab_nonsense", "Basic eDp5", "Bearer", "Bearer  "].map((Authorization) => ({ Authorization }))]) {
       for (const path of [session.path, `${session.path}/clock`, `/v1/sessions/nosuch`, `${session.path}/nosuch`]) {
         const answer = await service.ask("get", path, { headers });
         expectProblem(answer, 401, "unauthenticated");

@@ -95,10 +95,11 @@ export class TestService {
   }
 }
 
-function collect(response: NodeJS.ReadableStream, done: (error: Error | null, body: Buffer) => void): void {
+function collect(response: unknown, done: (error: Error | null, body: Buffer) => void): void {
+  const stream = response as NodeJS.ReadableStream;
   const chunks: Buffer[] = [];
-  response.on("data", (chunk: Buffer) => chunks.push(Buffer.from(chunk)));
-  response.on("end", () => done(null, Buffer.concat(chunks)));
+  stream.on("data", (chunk: Buffer) => chunks.push(Buffer.from(chunk)));
+  stream.on("end", () => done(null, Buffer.concat(chunks)));
 }
 
 /** A session as one of its members sees it. */
