@@ -67,7 +67,8 @@ export function ioctlRequest(name: string): ArgType {
 export function ioctlArg(name: string): ArgType {
   return pointer(name, "value-or-bytes", {
     decode: valueOrPointed,
-    show: (register) => showAddress(register),
+    // As strace: the argument of a request that it does not know is a number, which may be 0.
+    show: (register, view) => (register === 0 && formatIoctl(uint32(view.reg("request"))).startsWith("_IOC(") ? "0" : showAddress(register)),
     output(register, view) {
       const { scratch } = view.task;
       if (failed(view) || scratch === null || typeof register !== "number" || register < scratch.base) return undefined;

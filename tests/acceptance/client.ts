@@ -194,10 +194,6 @@ export class Session {
     return (await this.ask("GET", `/fs${path}`)).bytes;
   }
 
-  command(argv: string[]): Promise<{ exit: number; stdout: string; stderr: string }> {
-    return this.json("POST", "/commands", { json: { argv } });
-  }
-
   /** A call as it stands, or its end if that comes within `wait` seconds. */
   callState(callId: string, wait = 0): Promise<Answer> {
     return this.json("GET", `/calls/${callId}`, { wait });

@@ -41,16 +41,19 @@ test("every line of the README's lab prints what it should", async () => {
       'openat(AT_FDCWD, "/dev/master_device", O_RDWR) = 3',
       'openat(AT_FDCWD, "/dev/slave_device", O_RDWR) = 3',
       "inet_csk_accept",
-      "ioctl(3, 0x12345677, 0x7ffeffffe000) = 0",
-      "ioctl(3, 0x12345677, 0) = 0",
+      "ioctl(3, _IOC(_IOC_NONE, 0x56, 0x77, 0x1234), 0x7ffeffffffc0) = 0",
+      "ioctl(3, _IOC(_IOC_NONE, 0x56, 0x77, 0x1234), 0) = 0",
       'openat(AT_FDCWD, "/tmp/in.txt", O_RDONLY) = 4',
       'write(3, "hello from the master", 21) = 21',
       "hello from the master",
       'openat(AT_FDCWD, "/tmp/out.txt", O_RDWR|O_CREAT|O_TRUNC, 0644) = 4',
       'write(4, "hello from the master", 21) = 21',
       "hello from the master",
-      "ioctl(3, 0x12345679, 0) = 0",
-      "ioctl(3, 0x12345679, 0) = 0",
+      "ioctl(3, _IOC(_IOC_NONE, 0x56, 0x79, 0x1234), 0) = 0",
+      "ioctl(3, _IOC(_IOC_NONE, 0x56, 0x79, 0x1234), 0) = 0",
+      "[] [slave] connected to 127.0.0.1:2325",
+      expect.stringMatching(/^\[\] \[master\] accept socket from client: 0x[0-9a-f]{16}$/),
+      "[] [master] new connection from 127.0.0.1:32768",
     ]);
     expect(code).toBe(0);
   } finally {

@@ -11,15 +11,15 @@ let armed = false;
 const { prepare } = Database.prototype;
 Database.prototype.prepare = function (this: Connection, source: string) {
   const statement = prepare.call(this, source);
-  const run = statement.run.bind(statement);
+  const run = statement.run.bind(statement) as (...parameters: unknown[]) => Database.RunResult;
   const commits = (): boolean => source === "COMMIT" || (!this.inTransaction && /^\s*(INSERT|UPDATE|DELETE)/i.test(source));
-  statement.run = (...parameters: unknown[]) => {
+  statement.run = ((...parameters: unknown[]) => {
     const counted = armed && commits();
     if (counted && side === "before" && --left === 0) process.kill(process.pid, "SIGKILL");
     const result = run(...parameters);
     if (counted && side === "after" && --left === 0) process.kill(process.pid, "SIGKILL");
     return result;
-  };
+  }) as typeof statement.run;
   return statement;
 } as typeof prepare;
 
