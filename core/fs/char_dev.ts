@@ -7,6 +7,7 @@ import { printk } from "../sched/printk.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOperations, opsOf, type OpenFile } from "./file.ts";
+import { codeIsThere } from "./file_code.ts";
 import type { Inode } from "./inode.ts";
 
 const CHRDEV_MAJOR_MAX = 512;
@@ -121,7 +122,10 @@ function lookupCdev(k: Kernel, dev: number): CharDevice | null {
  * False, with nothing changed, when that module is going.
  */
 export function replaceOps(k: Kernel, file: OpenFile, ops: string): boolean {
-  const owner = k.tables.fileOperations.get(ops)?.owner ?? "";
+  const operations = k.tables.fileOperations.get(ops);
+  const owner = operations?.owner ?? "";
+  // As Linux would run into freed code: a driver without .owner that left its device behind.
+  if (!codeIsThere(k, operations)) return false;
   if (owner !== "" && !k.tables.hooks.tryModuleGet(k, owner)) return false;
   file.ops = ops;
   file.module = owner;

@@ -88,6 +88,8 @@ export type EmitEntry = (name: string, ino: number, type: number, next: number) 
 export interface FileOperations {
   /** Module that an open file keeps in use. */
   owner?: string;
+  /** Module whose code this is when no file keeps it in use: a driver that forgot its .owner. */
+  code?: string;
   /** Opens with O_DIRECT; EINVAL otherwise. */
   directIo?: boolean;
   /** Knows RWF_NOWAIT. */

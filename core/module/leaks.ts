@@ -1,5 +1,6 @@
 /** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code. */
 import type { Kernel } from "../kernel.ts";
+import { codeModule } from "../fs/file_code.ts";
 import { objectsOf } from "../mm/kmalloc.ts";
 import { printk } from "../sched/printk.ts";
 import type { Module } from "./state.ts";
@@ -9,7 +10,7 @@ const INFO = 6;
 
 /** Whether the file operations named so belong to the module. */
 function isOf(k: Kernel, module: Module, ops: string): boolean {
-  return k.tables.fileOperations.get(ops)?.owner === module.name;
+  return codeModule(k.tables.fileOperations.get(ops)) === module.name;
 }
 
 /** Everything that is registered and runs the module's code, a phrase each. */

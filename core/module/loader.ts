@@ -17,6 +17,7 @@ import type { Task } from "../sched/task.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { moduleDefinitions, type ModuleCode, type ModuleDefinition, type Variant } from "./definition.ts";
+import { disown, isInside } from "./gone.ts";
 import { parseModuleImage } from "./image.ts";
 import { isGplCompatible, UNSPECIFIED_LICENSE } from "./license.ts";
 import { placeModule } from "./load_address.ts";
@@ -109,6 +110,7 @@ function newModule(k: Kernel, definition: ModuleDefinition, { variant, taints }:
 
 /** A module goes: what it used is let go, those who wait for it look again. */
 function freeModule(k: Kernel, module: Module): void {
+  disown(k, module.name);
   unuseModules(k, module);
   k.state.modules.loaded.delete(module.name);
   wake(k, k.state.modules.wait, { nr: Infinity });
@@ -253,7 +255,9 @@ export function mayRemove(k: Kernel, name: string, flags: number): number {
     return force;
   };
   if (isPermanent(module) && !forced()) return -EBUSY;
-  return module.refcount > 0 && !forced() ? -EAGAIN : 0;
+  if (module.refcount > 0 && !forced()) return -EAGAIN;
+  // Differs from Linux: even force does not take code from under a task that stands in it.
+  return isInside(k, name) ? -EAGAIN : 0;
 }
 
 /** Runs exit and forgets the module; the caller has asked `mayRemove` and set it going. */

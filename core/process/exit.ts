@@ -33,7 +33,18 @@ export function liveThreads(k: Kernel, group: ThreadGroup): Task[] {
   return group.threads.map((tid) => taskOf(k, tid)).filter((task) => !task.exiting);
 }
 
+/** Files that the call under way held: the task dies inside it, as of an oops, and it never returns to put them. */
+function putHeldFiles(k: Kernel, task: Task): void {
+  for (const { code, locals } of task.frames) {
+    if (code !== "syscall") continue;
+    const call = locals as { held: (number | null)[] | null };
+    for (const fileId of call.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
+    call.held = null;
+  }
+}
+
 function leave(k: Kernel, task: Task, group: ThreadGroup): void {
+  putHeldFiles(k, task);
   exitFutexes(k, task);
   if (group.vforkParent !== 0) {
     group.vforkParent = 0;

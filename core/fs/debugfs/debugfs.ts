@@ -7,6 +7,7 @@ import type { Kernel } from "../../kernel.ts";
 import { printk } from "../../sched/printk.ts";
 import type { SyscallResult } from "../../sched/steps.ts";
 import { fileOperations, fileOperationsTable, type FileOperations, type OpenFile } from "../file.ts";
+import { codeIsThere } from "../file_code.ts";
 import { fileSystemType, type ComputedInode, type DirectoryEntry } from "../fs_type.ts";
 import { inodeOf } from "../inode.ts";
 import { seqBytes } from "../seq_file.ts";
@@ -82,7 +83,8 @@ fileSystemType({
   view: (k, path) => {
     const entry = k.state.drivers.debugfs.get(path);
     if (entry === undefined) return -ENOENT;
-    const shown = (entry.kind === "file" ? k.tables.fileOperations.get(entry.ops)?.view?.(k) : undefined) ?? -EINVAL;
+    const ops = k.tables.fileOperations.get(entry.ops);
+    const shown = (codeIsThere(k, ops) ? ops?.view?.(k) : undefined) ?? -EINVAL;
     return typeof shown === "number" ? shown : seqBytes(shown);
   },
 });
@@ -101,6 +103,7 @@ function standIn(own: FileOperations): FileOperations {
     open: (k, task, file, at) => {
       const entry = k.state.drivers.debugfs.get(at.key);
       if (entry === undefined) return -ENOENT;
+      if (!codeIsThere(k, own)) return -ENXIO;
       if (file.module === "" && own.owner !== undefined) {
         if (!k.tables.hooks.tryModuleGet(k, own.owner)) return -ENXIO;
         file.module = own.owner;
@@ -112,10 +115,13 @@ function standIn(own: FileOperations): FileOperations {
     },
     release: (k, task, file) => {
       const result = own.release?.(k, task, file) ?? 0;
-      if (typeof result !== "object") k.state.drivers.openEntries.delete(file.id);
+      // One that sleeps is called again; steps go on without the entry.
+      if (typeof result !== "object" || result.act === "enter") k.state.drivers.openEntries.delete(file.id);
       return result;
     },
   };
+  if (own.owner !== undefined) made.owner = own.owner;
+  if (own.code !== undefined) made.code = own.code;
   if (own.view !== undefined) made.view = own.view;
   if (read !== undefined) made.read = (k, task, file, buf, count, at) => guarded(k, file, () => read(k, task, file, buf, count, at));
   if (write !== undefined) made.write = (k, task, file, buf, count, at) => guarded(k, file, () => write(k, task, file, buf, count, at));
@@ -134,5 +140,5 @@ export function debugfsOperations(name: string): void {
 
 /** Registers them for all operations that a module owns; called once when the tables are made. */
 export function debugfsStandIns(): void {
-  for (const [name, { owner }] of [...fileOperationsTable]) if (owner !== undefined && !name.startsWith(PREFIX)) debugfsOperations(name);
+  for (const [name, { owner, code }] of [...fileOperationsTable]) if ((owner ?? code) !== undefined && !name.startsWith(PREFIX)) debugfsOperations(name);
 }

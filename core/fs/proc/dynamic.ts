@@ -7,6 +7,7 @@ import { must } from "../../lib/assert.ts";
 import { initTrace, warn } from "../../sched/dump_stack.ts";
 import type { SyscallResult } from "../../sched/steps.ts";
 import { fileOperations, type FileOperations, type OpenFile } from "../file.ts";
+import { codeIsThere } from "../file_code.ts";
 import { inodeOf } from "../inode.ts";
 import { directory, file, link, type Place } from "./place.ts";
 import { procRows } from "./registry.ts";
@@ -104,7 +105,7 @@ export function dynamicPlace(k: Kernel, path: string, list: Place["list"]): Plac
   const { uid, gid } = entry;
   if (entry.kind === "dir") return directory(ino, entry.mode, list, { uid, gid });
   if (entry.kind === "link") return link(ino, () => entry.ops, { uid, gid, size: entry.ops.length });
-  const view = k.tables.fileOperations.get(entry.ops)?.view;
+  const view = operationsOf(k, entry)?.view;
   return file(ino, entry.mode, "proc.entry", view === undefined ? undefined : () => view(k), { uid, gid });
 }
 
@@ -113,7 +114,13 @@ function behind(k: Kernel, openFile: OpenFile): FileOperations | null {
   const { openEntries, procEntries } = k.state.drivers;
   const entry = procEntries.get(inodeOf(k, openFile.inode).key);
   if (entry === undefined || entry.id !== openEntries.get(openFile.id)) return null;
-  return k.tables.fileOperations.get(entry.ops) ?? null;
+  return operationsOf(k, entry);
+}
+
+/** An entry's operations; null when its module left it behind. */
+function operationsOf(k: Kernel, entry: DynamicEntry): FileOperations | null {
+  const ops = k.tables.fileOperations.get(entry.ops);
+  return ops !== undefined && codeIsThere(k, ops) ? ops : null;
 }
 
 /** What an absent operation answers while its entry lives. */
@@ -136,7 +143,8 @@ fileOperations("proc.entry", {
   },
   release: (k, task, openFile) => {
     const result = behind(k, openFile)?.release?.(k, task, openFile) ?? 0;
-    if (typeof result !== "object") k.state.drivers.openEntries.delete(openFile.id);
+    // One that sleeps is called again; steps go on without the entry.
+    if (typeof result !== "object" || result.act === "enter") k.state.drivers.openEntries.delete(openFile.id);
     return result;
   },
   read: (k, task, openFile, buf, count, at) => through(k, openFile, -EIO, (ops) => ops.read?.(k, task, openFile, buf, count, at)),

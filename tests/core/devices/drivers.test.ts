@@ -210,3 +210,54 @@ describe("entries of /proc", () => {
     expect(lab.dmesg()).toEqual([["err", "nohand: module leaves proc entry '/proc/left' behind"]]);
   });
 });
+
+describe("a module that is removed by force while its device is open", () => {
+  test("takes its code along: the next call ends its caller, and says so", async () => {
+    const lab = await with_("full");
+    const fd = open(lab, "/dev/fulldev");
+    const { ret: addr } = lab.call("mmap", { length: 4096, prot: "PROT_READ", flags: "MAP_SHARED", fd });
+    const other = await lab.machine.createProcess(0);
+    expect(got(lab.rmmod("full", "O_NONBLOCK", other))).toBe("EAGAIN");
+    expect(got(lab.rmmod("full", "O_NONBLOCK|O_TRUNC", other))).toBe(0);
+    lab.dmesg();
+    expect(text(lab.call("load", { addr, length: 1 }))).toBe("\0");
+    expect(lab.call("read", { fd, count: 1 }).answer).toMatchObject({ state: "ended", signaled: "SIGKILL" });
+    expect(lab.dmesg()[0]).toEqual(["alert", "BUG: unable to handle page fault for address: ffffffffc033e000"]);
+    expect(Number(lab.text("/proc/sys/kernel/tainted")) & (128 | 8)).toBe(128 | 8);
+    expect(lab.machine.broken()).toEqual([]);
+  });
+  test("and comes back as if it had never been away", async () => {
+    const lab = await with_("full");
+    const fd = open(lab, "/dev/fulldev");
+    lab.rmmod("full", "O_NONBLOCK|O_TRUNC");
+    expect(lab.insmod("full").ret).toBe(0);
+    expect(got(lab.call("close", { fd }))).toBe(0);
+    expect(lab.text("/sys/module/full/refcnt")).toBe("0\n");
+    expect(got(lab.rmmod("full"))).toBe(0);
+    expect(lab.machine.broken()).toEqual([]);
+  });
+  test("a reader that sleeps in it wakes into nothing", async () => {
+    const lab = await with_("full");
+    const reading = lab.call("read", { fd: open(lab, "/dev/fulldev"), count: 1 });
+    const other = await lab.machine.createProcess(0);
+    lab.rmmod("full", "O_NONBLOCK|O_TRUNC", other);
+    const callId = String("callId" in reading.answer ? reading.answer.callId : "");
+    lab.machine.feed({ type: "killProcess", pid: lab.pid });
+    expect(lab.machine.stand(callId)).toMatchObject({ state: "ended" });
+    expect(lab.machine.broken()).toEqual([]);
+  });
+});
+
+test("what a module leaves behind is there, but does not run its code", async () => {
+  const lab = await with_("nohand");
+  const { kernel } = lab.machine;
+  procCreate(kernel, "left", 0, "test.debug");
+  debugfsCreateFile(kernel, "left", 0o644, "test.debug");
+  lab.rmmod("nohand");
+  expect(() => lab.text("/proc/left")).toThrow();
+  expect(() => lab.text("/sys/kernel/debug/left")).toThrow();
+  const fd = open(lab, "/proc/left", "O_RDONLY");
+  expect(got(lab.call("read", { fd, count: 1 }))).toBe("EIO");
+  expect(got(lab.call("openat", { pathname: "/sys/kernel/debug/left", flags: "O_RDONLY" }))).toBe("ENXIO");
+  expect(lab.machine.broken()).toEqual([]);
+});
