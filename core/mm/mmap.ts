@@ -16,6 +16,7 @@ import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 import { accountVm, isAccountable, mayExpand, promisePages, unpromisePages } from "./accounting.ts";
 import { populate } from "./fault.ts";
+import { freeTables } from "./page_table.ts";
 import { unmappedArea } from "./placement.ts";
 import { shmemZeroSetup } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
@@ -268,6 +269,8 @@ function makeVma(
     assert(typeof result === "number", `mmap of ${file.ops} sleeps`);
     if (isErrno(result)) {
       zapRange(k, space, addr, end);
+      const next = vmaIndex(space, addr);
+      freeTables(k, space, addr, end, space.vmas[next - 1]?.end ?? 0, space.vmas[next]?.start ?? Infinity);
       if (vma.file !== 0) k.tables.hooks.fput(k, vma.file);
       return result;
     }

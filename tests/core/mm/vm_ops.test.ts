@@ -202,3 +202,21 @@ test("remap_pfn_range fills the page table at once, with entries that look like 
   kfree(k, object);
   expect(mmInvariants(k)).toEqual([]);
 });
+
+test("a driver that fails half way leaves no page, no table and no mapping behind", () => {
+  const m = new MemoryMachine();
+  const { k } = m;
+  const task = m.process();
+  const object = kmallocPages(k, 1, "kernel");
+  m.operations.set("half", {
+    mmap: (kk, _task, _file, vma) => {
+      remapPfnRange(kk, vma, vma.start, virtToPfn(kk, object), PAGE, vma.prot);
+      return -5;
+    },
+  });
+  expect(mmap(k, task, { addr: 0, length: 2 * PAGE, prot: 3, flags: 1, file: device(m, "half"), pgoff: 0 })).toBe(-5);
+  expect(mapsText(k, task)).toBe("");
+  expect(k.state.mm.used.table).toBe(1);
+  expect(k.state.mm.committedPages).toBe(0);
+  expect(mmInvariants(k)).toEqual([]);
+});
