@@ -1,6 +1,6 @@
 /**
- * The whole state as bytes and back. Canonical: equal states give equal bytes. Records are written with their keys sorted,
- * maps and arrays in their order, which is part of the state. Anything that is not plain data is refused.
+ * The whole state as bytes and back. Canonical: equal states give equal bytes. The order of a map's entries and of a record's
+ * fields is part of the state: an answer that was kept is told again letter by letter. Anything that is not plain data is refused.
  */
 import { assert } from "./lib/assert.ts";
 import { utf8Decode, utf8Encode } from "./lib/bytes.ts";
@@ -143,7 +143,7 @@ class Writer {
   record(value: { [key: string]: unknown }): void {
     const prototype: unknown = Object.getPrototypeOf(value);
     assert(prototype === Object.prototype || prototype === null, `a ${value.constructor.name} in the state`);
-    const keys = Object.keys(value).filter((key) => value[key] !== undefined).sort();
+    const keys = Object.keys(value).filter((key) => value[key] !== undefined);
     const name = JSON.stringify(keys);
     const known = this.shapes.get(name);
     if (known === undefined) {
