@@ -46,7 +46,7 @@ function moduleNode(module: Module, [name, child, ...more]: readonly string[]): 
     return dir([
       "coresize", "holders", "initsize", "initstate", "notes", ...(shown.length > 0 ? ["parameters"] : []), "refcnt", "sections",
       ...(definition.srcversion === "" ? [] : ["srcversion"]), "taint", "uevent", ...(definition.version === undefined ? [] : ["version"]),
-    ]);
+    ], shown.length > 0 ? 4 : 3);
   }
   if (more.length > 0) return null;
   switch (name) {
@@ -87,7 +87,7 @@ function moduleNode(module: Module, [name, child, ...more]: readonly string[]): 
 
 sysfsTree("module", (k, [name, ...more]) => {
   const { loaded } = k.state.modules;
-  if (name === undefined) return dir([...loaded.keys()]);
+  if (name === undefined) return dir([...loaded.keys()], loaded.size);
   const module = loaded.get(name);
   return module === undefined ? null : moduleNode(module, more);
 });

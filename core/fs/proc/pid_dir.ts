@@ -47,8 +47,8 @@ export function pidPlace(k: Kernel, pid: string, rest: string[], ctx: WalkContex
 
 function threadPlace(k: Kernel, task: Task, rest: string[], ctx: WalkContext, inTask: boolean): Place | null {
   if (rest.length === 0) {
-    const names = [...pidRows.keys(), "cwd", "root", "exe"].filter((name) => isShown(name, inTask));
-    const list = (): DirectoryEntry[] => namedEntries(names, (name) => threadPlace(k, task, [name], ctx, inTask));
+    const list = (): DirectoryEntry[] => namedEntries(
+      [...pidRows.keys(), "cwd", "root", "exe"].filter((name) => isShown(name, inTask)), (name) => threadPlace(k, task, [name], ctx, inTask));
     // As Linux: /proc/PID itself belongs to the user even when it may not be dumped.
     return directory(pidIno(task, inTask ? 1 : 0), 0o555, list, { uid: task.cred.euid, gid: task.cred.egid, nlink: inTask ? 7 : 9 });
   }

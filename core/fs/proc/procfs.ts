@@ -9,7 +9,7 @@ import { seqBytes } from "../seq_file.ts";
 import { ptraceMayAccess } from "./access.ts";
 import { pidPlace } from "./pid_dir.ts";
 import { directory, entry, link, type Place } from "./place.ts";
-import { kindOf, listNames, namesBelow, staticIno, staticPlace } from "./static_dir.ts";
+import { directoriesBelow, listNames, namesBelow, staticIno, staticPlace } from "./static_dir.ts";
 
 const ROOT_INO = 1;
 /** self and thread-self; a view is nobody's, and has none. */
@@ -21,11 +21,9 @@ function selfPlace(k: Kernel, name: string, ctx: WalkContext): Place | null {
 }
 
 function rootPlace(k: Kernel, ctx: WalkContext): Place {
-  const names = namesBelow(k, "");
   const { groups } = k.state.sched;
-  const dirs = names.filter((name) => kindOf(k, name) === "dir").length;
   const list = (): DirectoryEntry[] => {
-    const entries = listNames(k, "", names, ctx);
+    const entries = listNames(k, "", namesBelow(k, ""), ctx);
     for (const name of ["self", "thread-self"]) {
       const place = selfPlace(k, name, ctx);
       if (place !== null) entries.push(entry(name, place));
@@ -36,7 +34,7 @@ function rootPlace(k: Kernel, ctx: WalkContext): Place {
     }
     return entries;
   };
-  return directory(ROOT_INO, 0o555, list, { nlink: 2 + dirs + groups.size });
+  return directory(ROOT_INO, 0o555, list, { nlink: 2 + directoriesBelow(k, "") + groups.size });
 }
 
 /** What is at `key` now, or null. */

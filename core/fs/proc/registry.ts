@@ -53,11 +53,19 @@ export function procLink(path: string, target: ProcLinkRow["target"]): void {
   add(path, { kind: "link", target });
 }
 
+/** Names of the rows in each directory, and how many of them are directories. */
+export const procChildren = new Map<string, { names: string[]; dirs: number }>();
+
 function add(path: string, row: ProcRow): void {
   assert(!procRows.has(path), `two rows for /proc/${path}`);
   const slash = path.lastIndexOf("/");
-  if (slash > 0) procDir(path.slice(0, slash));
+  const parent = slash < 0 ? "" : path.slice(0, slash);
+  if (slash > 0) procDir(parent);
   procRows.set(path, row);
+  const children = procChildren.get(parent) ?? { names: [], dirs: 0 };
+  children.names.push(path.slice(slash + 1));
+  if (row.kind === "dir") children.dirs++;
+  procChildren.set(parent, children);
 }
 
 /** Who may look besides the file's mode: "read" asks as ptrace would for reading, "attach" as for tracing (ptrace(2)). */

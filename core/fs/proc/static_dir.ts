@@ -1,11 +1,12 @@
 /** The part of /proc that is not about processes: rows, and the entries that modules made. */
 import { EACCES } from "../../abi/errno.ts";
+import type { DynamicEntry } from "../../drivers/state.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hashText53 } from "../../lib/hash.ts";
 import type { DirectoryEntry, WalkContext } from "../fs_type.ts";
 import { dynamicPlace } from "./dynamic.ts";
 import { directory, entry, file, link, type Place } from "./place.ts";
-import { procRows, type ProcRow } from "./registry.ts";
+import { procChildren, procRows, type ProcRow } from "./registry.ts";
 
 /** PROC_DYNAMIC_FIRST: static entries are numbered from here. */
 const FIRST_INO = 0xf000_0000;
@@ -20,24 +21,31 @@ function byLength(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : 1);
 }
 
-/** Names directly below `path`, of rows and of modules' entries. */
-export function namesBelow(k: Kernel, path: string): string[] {
+/** Entries that modules made directly below `path`, by name. */
+function dynamicBelow(k: Kernel, path: string): [string, DynamicEntry][] {
   const prefix = path === "" ? "" : `${path}/`;
-  const names = new Set<string>();
-  for (const paths of [procRows.keys(), k.state.drivers.procEntries.keys()]) {
-    for (const one of paths) if (one.startsWith(prefix) && !one.includes("/", prefix.length)) names.add(one.slice(prefix.length));
-  }
-  return [...names].sort(byLength);
+  return [...k.state.drivers.procEntries]
+    .filter(([one]) => one.startsWith(prefix) && !one.includes("/", prefix.length))
+    .map(([one, found]) => [one.slice(prefix.length), found]);
+}
+
+/** Names directly below `path`, of rows and of modules' entries, in the order of a listing. */
+export function namesBelow(k: Kernel, path: string): string[] {
+  const dynamic = dynamicBelow(k, path).map(([name]) => name);
+  return [...(procChildren.get(path)?.names ?? []), ...dynamic].sort(byLength);
+}
+
+/** How many of them are directories. */
+export function directoriesBelow(k: Kernel, path: string): number {
+  return (procChildren.get(path)?.dirs ?? 0) + dynamicBelow(k, path).filter(([, { kind }]) => kind === "dir").length;
 }
 
 function rowPlace(k: Kernel, path: string, row: ProcRow, ctx: WalkContext): Place {
   const ino = staticIno(path);
   if (row.kind === "link") return link(ino, () => row.target(k, ctx));
   if (row.kind === "dir") {
-    const names = namesBelow(k, path);
-    const children = (): DirectoryEntry[] => listNames(k, path, names, ctx);
-    const nlink = 2 + names.filter((name) => kindOf(k, `${path}/${name}`) === "dir").length;
-    return directory(ino, row.mode, children, { nlink });
+    const children = (): DirectoryEntry[] => listNames(k, path, namesBelow(k, path), ctx);
+    return directory(ino, row.mode, children, { nlink: 2 + directoriesBelow(k, path) });
   }
   const place = file(ino, row.mode, row.ops === "" ? "proc.text" : row.ops, () => row.text(k, ctx), { size: row.size });
   const { write } = row;
@@ -45,11 +53,6 @@ function rowPlace(k: Kernel, path: string, row: ProcRow, ctx: WalkContext): Plac
   if (path.startsWith("sys/")) place.permission = (mask) => sysctlPermission(ctx, row.mode, mask);
   if (row.ops !== "") delete place.text;
   return place;
-}
-
-/** file, dir or link; undefined when the path leads nowhere. */
-export function kindOf(k: Kernel, path: string): string | undefined {
-  return procRows.get(path)?.kind ?? k.state.drivers.procEntries.get(path)?.kind;
 }
 
 /** The entries `names` of the directory `path`. */

@@ -14,7 +14,7 @@ function devicesOf(k: Kernel, className: string): Device[] {
 /** Classes are directories of links to their devices. */
 sysfsTree("class", (k, [className, name, ...more]) => {
   const { classes, devices } = k.state.drivers;
-  if (className === undefined) return dir([...classes.keys()]);
+  if (className === undefined) return dir([...classes.keys()], classes.size);
   if (!classes.has(className) || more.length > 0) return null;
   if (name === undefined) return dir(devicesOf(k, className).map((device) => device.name));
   return devices.has(`${className}/${name}`) ? link(`../../devices/virtual/${className}/${name}`) : null;
@@ -26,7 +26,7 @@ const POWER_FILES = ["async", "autosuspend_delay_ms", "control", "runtime_active
 /** A device's directory: its number, uevent, attributes, and the way back to its class. */
 function deviceNode(device: Device, path: readonly string[]): SysfsNode | null {
   const [name, ...more] = path;
-  if (name === undefined) return dir([...(device.dev === 0 ? [] : ["dev"]), "power", "subsystem", "uevent", ...device.attributes.keys()]);
+  if (name === undefined) return dir([...(device.dev === 0 ? [] : ["dev"]), "power", "subsystem", "uevent", ...device.attributes.keys()], 1);
   if (name === "power") return more.length === 0 ? dir(POWER_FILES) : powerFile(more);
   if (more.length > 0) return null;
   switch (name) {
@@ -45,15 +45,20 @@ function powerFile([name, ...more]: readonly string[]): SysfsNode | null {
 }
 
 sysfsTree("devices/virtual", (k, [className, name, ...more]) => {
-  const used = new Set([...k.state.drivers.devices.values()].map((device) => device.className));
-  if (className === undefined) return dir([...used]);
-  if (name === undefined) return used.has(className) ? dir(devicesOf(k, className).map((device) => device.name)) : null;
+  if (className === undefined) {
+    const used = new Set([...k.state.drivers.devices.values()].map((device) => device.className));
+    return dir([...used], used.size);
+  }
+  if (name === undefined) {
+    const devices = devicesOf(k, className);
+    return devices.length === 0 ? null : dir(devices.map((device) => device.name), devices.length);
+  }
   const device = k.state.drivers.devices.get(`${className}/${name}`);
   return device === undefined ? null : deviceNode(device, more);
 });
 
 sysfsTree("dev", (k, [kind, number, ...more]) => {
-  if (kind === undefined) return dir(["block", "char"]);
+  if (kind === undefined) return dir(["block", "char"], 2);
   if ((kind !== "char" && kind !== "block") || more.length > 0) return null;
   const all = kind === "char" ? [...k.state.drivers.devices.values()].filter(({ dev }) => dev !== 0) : [];
   if (number === undefined) return dir(all.map(({ dev }) => `${MAJOR(dev)}:${MINOR(dev)}`));
@@ -67,7 +72,7 @@ const CPU_LISTS = ["kernel_max", "offline", "online", "possible", "present"];
 
 sysfsTree("devices/system/cpu", (k, [name, ...more]) => {
   const { cpus } = k.state.sched;
-  if (name === undefined) return dir([...CPU_LISTS, ...cpus.map(({ id }) => `cpu${id}`)]);
+  if (name === undefined) return dir([...CPU_LISTS, ...cpus.map(({ id }) => `cpu${id}`)], cpus.length);
   if (more.length === 0 && cpus.some(({ id }) => name === `cpu${id}`)) return dir([]);
   if (more.length > 0 || !CPU_LISTS.includes(name)) return null;
   if (name === "offline") return text(() => "\n");

@@ -8,16 +8,16 @@ const TRANSPARENT_HUGE_PAGES: { [name: string]: string } = {
 };
 
 function memoryDirectory([name, file, ...more]: readonly string[]): SysfsNode | null {
-  if (name === undefined) return dir(["transparent_hugepage"]);
+  if (name === undefined) return dir(["transparent_hugepage"], 1);
   if (name !== "transparent_hugepage" || more.length > 0) return null;
   if (file === undefined) return dir(Object.keys(TRANSPARENT_HUGE_PAGES));
   return Object.hasOwn(TRANSPARENT_HUGE_PAGES, file) ? text(() => TRANSPARENT_HUGE_PAGES[file]) : null;
 }
 
 sysfsTree("kernel", (_k, [name, ...more]) => {
-  if (name === undefined) return dir([...Object.keys(MOUNT_POINTS), ...Object.keys(NUMBERS), "mm"]);
+  if (name === undefined) return dir([...Object.keys(MOUNT_POINTS), ...Object.keys(NUMBERS), "mm"], Object.keys(MOUNT_POINTS).length + 1);
   if (name === "mm") return memoryDirectory(more);
   if (more.length > 0) return null;
-  if (Object.hasOwn(MOUNT_POINTS, name)) return dir([], MOUNT_POINTS[name]);
+  if (Object.hasOwn(MOUNT_POINTS, name)) return dir([], 0, MOUNT_POINTS[name]);
   return Object.hasOwn(NUMBERS, name) ? text(() => NUMBERS[name]) : null;
 });

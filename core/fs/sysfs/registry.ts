@@ -23,7 +23,8 @@ export function sysfsAttribute(name: string, attribute: SysfsAttribute): SysfsAt
 
 /** A place in sysfs, made anew for each look. */
 export type SysfsNode =
-  | { kind: "dir"; mode: number; names: readonly string[] }
+  /** `dirs`: how many of the names are directories. */
+  | { kind: "dir"; mode: number; names: readonly string[]; dirs: number }
   | { kind: "link"; target: string }
   | { kind: "file"; mode: number; size: number; attribute: SysfsAttribute };
 
@@ -39,7 +40,8 @@ export function sysfsTree(path: string, tree: SysfsTree): void {
   sysfsTrees.set(path, tree);
 }
 
-export const dir = (names: readonly string[], mode = 0o755): SysfsNode => ({ kind: "dir", mode, names });
+/** A directory; `dirs` of its names are directories too. */
+export const dir = (names: readonly string[], dirs = 0, mode = 0o755): SysfsNode => ({ kind: "dir", mode, names, dirs });
 export const link = (target: string): SysfsNode => ({ kind: "link", target });
 export const attribute = (mode: number, given: SysfsAttribute, size = 4096): SysfsNode => ({ kind: "file", mode, size, attribute: given });
 /** A file with a fixed or computed text that nobody writes. */

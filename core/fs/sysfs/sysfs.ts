@@ -33,11 +33,13 @@ export function nodeAt(k: Kernel, key: string): SysfsNode | null {
     if (tree === undefined) continue;
     const node = tree(k, parts.slice(length));
     // A tree may lie inside another one's directory.
-    return length === parts.length && node?.kind === "dir" ? { ...node, names: [...new Set([...node.names, ...namesAbove(key)])] } : node;
+    if (length < parts.length || node?.kind !== "dir") return node;
+    const inside = namesAbove(key).filter((name) => !node.names.includes(name));
+    return inside.length === 0 ? node : { ...node, names: [...node.names, ...inside], dirs: node.dirs + inside.length };
   }
-  if (key === "") return dir(namesAbove(""), 0o555);
   const names = namesAbove(key);
-  return names.length > 0 || (parts.length === 1 && ROOT_DIRECTORIES.includes(key)) ? dir(names) : null;
+  if (key === "") return dir(names, names.length, 0o555);
+  return names.length > 0 || (parts.length === 1 && ROOT_DIRECTORIES.includes(key)) ? dir(names, names.length) : null;
 }
 
 const TYPE = { dir: S_IFDIR, link: S_IFLNK, file: S_IFREG } as const;
@@ -46,12 +48,11 @@ function inodeNumber(key: string): number {
   return key === "" ? 1 : 2 + (hashText53(key) % 0x7fff_ffff_ffff);
 }
 
-function computed(k: Kernel, key: string, node: SysfsNode): ComputedInode {
+function computed(key: string, node: SysfsNode): ComputedInode {
   const base = { ino: inodeNumber(key), uid: 0, gid: 0, nlink: 1, size: 0, ops: "", rdev: 0 };
   if (node.kind === "link") return { ...base, mode: S_IFLNK | 0o777 };
   if (node.kind === "file") return { ...base, mode: S_IFREG | node.mode, size: node.size, ops: "sysfs" };
-  const below = node.names.filter((name) => nodeAt(k, key === "" ? name : `${key}/${name}`)?.kind === "dir").length;
-  return { ...base, mode: S_IFDIR | node.mode, nlink: 2 + below };
+  return { ...base, mode: S_IFDIR | node.mode, nlink: 2 + node.dirs };
 }
 
 fileSystemType({
@@ -60,7 +61,7 @@ fileSystemType({
   attributes: true,
   inode: (k, key) => {
     const node = nodeAt(k, key);
-    return node === null ? null : computed(k, key, node);
+    return node === null ? null : computed(key, node);
   },
   list: (k, key) => {
     const node = nodeAt(k, key);
