@@ -10,8 +10,10 @@ import type { Live, Session } from "./session.ts";
 /** An input before its time is known. */
 export type InputBody = Input extends infer I ? (I extends { atNs: number } ? Omit<I, "atNs"> : never) : never;
 
-/** Steps of one slice: some milliseconds of host time, then others have their turn. */
-export const SLICE_STEPS = 2_000;
+/** A slice should take so long, in milliseconds of host time; then others have their turn. */
+const SLICE_MS = 8;
+/** Steps of a slice: what the session's steps were seen to take says how many. A cut row tells its own. */
+const SLICE_STEPS = { min: 16, max: 20_000 };
 /** Moves that wait for a row: above, they get it without anybody asking. */
 const MOVES_WAITING = 64;
 const EVENTS_WAITING = 1_000;
@@ -35,12 +37,27 @@ export interface Fed {
   answerText: string;
 }
 
-function give(live: Live, input: Input): Output {
+interface Given {
+  output: Output;
+  /** The budget that cut the input off; null when it is done. */
+  cutBy: number | null;
+}
+
+function give(live: Live, input: Input): Given {
+  const budget = live.sliceSteps;
+  const began = performance.now();
+  let output: Output;
   try {
-    return handle(live.kernel, input, SLICE_STEPS);
+    output = handle(live.kernel, input, budget);
   } catch (error) {
     throw new CoreFailure(input, error);
   }
+  const took = performance.now() - began;
+  if (took > 1 || output.more) {
+    const steps = Math.max(1, budget - live.kernel.turn.budget);
+    live.sliceSteps = Math.round(Math.min(SLICE_STEPS.max, Math.max(SLICE_STEPS.min, (steps * SLICE_MS) / Math.max(took, 0.01))));
+  }
+  return { output, cutBy: output.more ? budget : null };
 }
 
 /**
@@ -53,18 +70,21 @@ export function feed(host: Host, session: Session, live: Live, body: InputBody):
   const arrivedNs = hostNs();
   const input = body as Input;
   input.atNs = timeOfInput(live, arrivedNs);
-  const output = give(live, input);
+  const { output, cutBy } = give(live, input);
   live.hostNs = arrivedNs;
   live.atNs = input.atNs;
   if (output.deferred === true || output.refusal !== undefined) {
-    if (input.atNs > beforeNs) afterMove(host, session, live, moveTo(beforeNs, input.atNs), output.deferred === true ? output : arrive(live, output));
+    if (input.atNs > beforeNs) {
+      const given = output.deferred === true ? { output, cutBy } : { output: arrive(live, output), cutBy: null };
+      afterMove(host, session, live, moveTo(beforeNs, input.atNs), given);
+    }
     if (output.deferred !== true) return { output, answerText: "" };
     live.deferred = true;
     return null;
   }
   const answerText = output.answer === undefined ? "" : JSON.stringify(output.answer);
   host.journal.closeMoves(session);
-  const text = rowText(input, output.more ? SLICE_STEPS : null);
+  const text = rowText(input, cutBy);
   host.journal.row(session, live, text, hashAnswer(answeredOf(output, answerText), callOf(input)));
   tell(host, session, live, output, live.seq, 0);
   after(host, session, live, output);
@@ -74,9 +94,9 @@ export function feed(host: Host, session: Session, live: Live, body: InputBody):
 /** Moves a virtual clock by `byNs`; for a kernel with nothing left to do. */
 export function advance(host: Host, session: Session, live: Live, byNs: number): void {
   const move = moveTo(live.nowNs, live.nowNs + byNs);
-  const output = give(live, move);
+  const given = give(live, move);
   live.atNs = move.atNs + byNs;
-  afterMove(host, session, live, move, output);
+  afterMove(host, session, live, move, given);
 }
 
 /** Moves a real clock to the present; a row comes with the next commit. */
@@ -87,18 +107,18 @@ export function moveClock(host: Host, session: Session, live: Live): void {
   const toNs = timeOfInput(live, arrivedNs);
   if (toNs <= live.nowNs) return;
   const move = moveTo(live.nowNs, toNs);
-  const output = give(live, move);
+  const given = give(live, move);
   live.hostNs = arrivedNs;
   live.atNs = toNs;
-  afterMove(host, session, live, move, output);
+  afterMove(host, session, live, move, given);
 }
 
 /** Goes on where a budget cut off. */
 export function slice(host: Host, session: Session, live: Live): void {
   const input: Input = { type: "run", atNs: live.atNs };
-  const output = give(live, input);
+  const { output, cutBy } = give(live, input);
   host.journal.closeMoves(session);
-  host.journal.row(session, live, rowText(input, output.more ? SLICE_STEPS : null), hashAnswer(answeredOf(output, ""), undefined));
+  host.journal.row(session, live, rowText(input, cutBy), hashAnswer(answeredOf(output, ""), undefined));
   tell(host, session, live, output, live.seq, 0);
   after(host, session, live, output);
 }
@@ -111,7 +131,7 @@ function moveTo(fromNs: number, toNs: number): Move {
 function arrive(live: Live, output: Output): Output {
   const all: Output = { ended: output.ended, events: output.events, nowNs: output.nowNs, more: true };
   while (all.more) {
-    const { ended, events, nowNs, more } = give(live, { type: "run", atNs: live.atNs });
+    const { ended, events, nowNs, more } = give(live, { type: "run", atNs: live.atNs }).output;
     all.ended.push(...ended);
     all.events.push(...events);
     all.nowNs = nowNs;
@@ -120,11 +140,11 @@ function arrive(live: Live, output: Output): Output {
   return all;
 }
 
-function afterMove(host: Host, session: Session, live: Live, move: Move, output: Output): void {
+function afterMove(host: Host, session: Session, live: Live, move: Move, { output, cutBy }: Given): void {
   const { journal } = host;
-  if (output.more) {
+  if (cutBy !== null) {
     journal.closeMoves(session);
-    journal.row(session, live, rowText(move, SLICE_STEPS), hashAnswer(answeredOf(output, ""), undefined));
+    journal.row(session, live, rowText(move, cutBy), hashAnswer(answeredOf(output, ""), undefined));
     tell(host, session, live, output, live.seq, 0);
   } else {
     const last = live.moves.at(-1);

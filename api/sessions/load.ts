@@ -5,7 +5,7 @@ import type { JournalRecord, SnapshotRecord, Store } from "../store/index.ts";
 import { readContent } from "./content.ts";
 import { hostNs } from "./clock.ts";
 import { answeredOf, callOf, hashAnswer, readRow } from "./rows.ts";
-import type { Live, RingEvent, Session } from "./session.ts";
+import { FIRST_SLICE_STEPS, type Live, type RingEvent, type Session } from "./session.ts";
 
 /** Replay lets others work after so long, in milliseconds. */
 const SLICE_MS = 8;
@@ -121,7 +121,7 @@ async function replayRow(store: Store, sessionId: string, at: Partly, row: Journ
 
 export function liveOf({ kernel, seq, atNs, nowNs, more, restoredSeq, ringStart, events, rows, bytes }: Replayed): Live {
   return {
-    kernel, seq, atNs, nowNs, more, restoredSeq, events, ringStart, lost: false, hostNs: hostNs(), clockMode: clockView(kernel).mode, deferred: false, moves: [],
+    kernel, seq, atNs, nowNs, more, restoredSeq, events, ringStart, lost: false, hostNs: hostNs(), clockMode: clockView(kernel).mode, sliceSteps: FIRST_SLICE_STEPS, deferred: false, moves: [],
     rowsSinceSnapshot: rows, bytesSinceSnapshot: bytes, timer: null, timerAtNs: 0,
   };
 }

@@ -15,6 +15,9 @@ export interface RingEvent {
   data: string;
 }
 
+/** Steps of a kernel's first slice, before it is seen how long they take. */
+export const FIRST_SLICE_STEPS = 2_000;
+
 /** A kernel in memory. */
 export interface Live {
   kernel: Kernel;
@@ -28,6 +31,8 @@ export interface Live {
   /** Work is left: slices follow. */
   more: boolean;
   clockMode: "real" | "virtual";
+  /** Steps of its next slice. */
+  sliceSteps: number;
   /** An input waits for the clock to arrive: only slices until then. */
   deferred: boolean;
   /** Clock moves that no row holds yet, in order. */
