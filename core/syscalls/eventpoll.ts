@@ -74,7 +74,7 @@ const waiting = steps<WaitLocals>("fs.epoll_wait", {
 
 /** A wait with a signal mask of its own, which is put back unless a signal came. */
 const maskedWait = steps<WaitLocals>("fs.epoll_pwait", {
-  wait: (_k, _task, { locals }) => enter(waiting, locals),
+  wait: (_k, _task, { locals }) => enter(waiting, { ...locals }),
   end(k, task, { ret }) {
     if (ret !== -EINTR) restoreMask(k, task);
     return ret;

@@ -158,9 +158,15 @@ const timedWait = steps<TimedLocals>("fs.timed_poll_wait", {
     : selectOnce(k, task, locals.select as SelectLocals)),
 });
 
+/** Each frame owns its locals. */
+function copyTimed(locals: TimedLocals): TimedLocals {
+  const { poll, select } = locals;
+  return { ...locals, poll: poll === null ? null : { ...poll }, select: select === null ? null : { ...select, sets: [...select.sets] } };
+}
+
 /** The wait, and what follows it: the mask is put back, what is left of the time is told. */
 const timed = steps<TimedLocals>("fs.timed_poll", {
-  wait: (_k, _task, { locals }) => enter(timedWait, locals),
+  wait: (_k, _task, { locals }) => enter(timedWait, copyTimed(locals)),
   end(k, task, { locals, ret }) {
     const interrupted = ret === -ERESTARTNOHAND || ret === -ERESTART_RESTARTBLOCK;
     // After a signal the mask stays until it is delivered.
