@@ -11,6 +11,7 @@ import { genericFileMmap } from "../mm/shmem_ops.ts";
 import { copyFromUserPartial, copyToUser } from "../mm/usercopy.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
+import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOperations, type Addr, type Iovec, type OpenFile, type Position } from "./file.ts";
 import { inodeOf, type Inode } from "./inode.ts";
@@ -39,6 +40,18 @@ function read(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, a
   at.pos = pos;
   if ((file.flags & O_NOATIME) === 0) fileAccessed(k, inode);
   return pos - start;
+}
+
+/** Buffer by buffer, up to the end of the file or a page that cannot be written. */
+function readIter(k: Kernel, task: Task, file: OpenFile, iov: Iovec[], at: Position): number {
+  let done = 0;
+  for (const { addr, len } of iov) {
+    const result = read(k, task, file, addr, len, at);
+    if (result < 0) return done > 0 ? done : result;
+    done += result;
+    if (result < len) break;
+  }
+  return done;
 }
 
 /** What holds before a write of `count` bytes: where it goes and how much of it may; an errno. SIGXFSZ at the limit. */
@@ -85,6 +98,7 @@ function write(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, 
   const inode = inodeOf(k, file.inode);
   const allowed = checkWrite(k, task, file, inode, count, at, 0);
   if (allowed < 0) return allowed;
+  charge(k, costs(k).fileWriteNs);
   inode.mode = withoutPrivileges(task.cred, inode.mode);
   fileModified(k, inode);
   const done = writeUserBytes(k, task, inode, buf as number, allowed, at.pos as number);
@@ -100,6 +114,7 @@ function writeIter(k: Kernel, task: Task, file: OpenFile, iov: Iovec[], at: Posi
   const inode = inodeOf(k, file.inode);
   const allowed = checkWrite(k, task, file, inode, total, at, flags);
   if (allowed < 0) return allowed;
+  charge(k, costs(k).fileWriteNs);
   inode.mode = withoutPrivileges(task.cred, inode.mode);
   fileModified(k, inode);
   let done = 0;
@@ -228,7 +243,7 @@ function punchHole(k: Kernel, inode: Inode, offset: number, length: number): num
 }
 
 fileOperations("regular", {
-  read, write, writeIter, llseek, fallocate, spliceWrite,
+  read, write, readIter, writeIter, llseek, fallocate, spliceWrite,
   spliceRead: (k, file, pos, count) => readBytes(k, inodeOf(k, file.inode), pos, count),
   fsync: () => 0,
   mmap(k, task, file, vma) {

@@ -159,6 +159,7 @@ function whyEmpty(socket: Socket, msg: Message): number {
 /** Moves queued bytes into the message; 0, or -EFAULT with those that could be copied taken. */
 function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boolean): number {
   const { receive } = tcpOf(socket);
+  charge(k, costs(k).tcpReceiveNs);
   let err = 0;
   let left = Math.min(room(msg), receive.length);
   while (left > 0 && err === 0) {

@@ -24,6 +24,7 @@ import { vfsRename, vfsRmdir, vfsUnlink } from "../fs/remove.ts";
 import { getname, nodeOfFile, userParentAt, userPathAt } from "../fs/user_path.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyFromUser } from "../mm/usercopy.ts";
+import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { dirfd, fd, fdNumber, flags, mode, off, path, structIn, uint } from "./args.ts";
 import { structCodec } from "./codec.ts";
@@ -196,6 +197,7 @@ function sysFtruncate(k: Kernel, task: Task, [file, length]: [OpenFile | number,
   if (typeof file === "number") return file;
   const inode = inodeOf(k, file.inode);
   if (!isRegular(inode.mode) || !file.canWrite) return -EINVAL;
+  charge(k, costs(k).truncateNs);
   const result = doTruncate(k, task, inode, length);
   if (result === 0) notifyFile(k, file, IN_MODIFY);
   return result;
@@ -225,6 +227,7 @@ function sysFallocate(k: Kernel, task: Task, [file, how, offset, length]: [OpenF
   if (isDirectory(inode.mode)) return -EISDIR;
   if (!isRegular(inode.mode)) return -ENODEV;
   if (BigInt(offset) + BigInt(length) > BigInt(MAX_FILE_SIZE)) return -EFBIG;
+  charge(k, costs(k).fallocateNs);
   const result = opsOf(k, file).fallocate?.(k, task, file, how, Number(offset), Number(length)) ?? -EOPNOTSUPP;
   if (result === 0) notifyFile(k, file, IN_MODIFY);
   return result;

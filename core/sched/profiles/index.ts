@@ -18,6 +18,13 @@ export interface CostProfile {
   wakeNs: number;
   /** A TCP segment over loopback: both sides of the stack and its softirq. */
   tcpSegmentNs: number;
+  /** Taking bytes off a connection: the receiving half of the stack, with its window updates. */
+  tcpReceiveNs: number;
+  /** A write to a regular file, beside the copy: finding or making the page, times, dirty marks. */
+  fileWriteNs: number;
+  /** Setting blocks aside, and cutting a file: a journal transaction each. */
+  fallocateNs: number;
+  truncateNs: number;
   /** One component of a path walk. */
   pathComponentNs: number;
   openNs: number;
