@@ -22,7 +22,11 @@ export interface ProgramLocals {
 
 /** The bottom of a process that runs a program without a caller who waits for its answer: by fork or by execve. */
 export const programSteps = steps<ProgramLocals>("process.program", {
-  run: (_k, _task, { locals }) => enter(must(stepTables, locals.code), locals.locals),
+  run: (_k, _task, { locals }) => {
+    const { code, locals: begun } = locals;
+    locals.locals = null; // a record has one owner: from here on, the entered frame
+    return enter(must(stepTables, code), begun);
+  },
   end: (_k, task, frame) => {
     task.scratch = null;
     return exitGroup(Number(frame.ret) === 0 ? 0 : 1 << 8);

@@ -54,7 +54,7 @@ export function blankGroup(k: Kernel, tgid: number, parent: number): ThreadGroup
     tgid, parent, pgid: tgid, sid: tgid, threads: [tgid], children: [], member: "", created: false,
     rlimits: defaultRlimits(Math.floor(maxThreads(k) / 2)), sighand: 0, pending: [],
     exitStatus: -1, exiting: -1, waitNotice: 0, stopSignal: 0, childWait: newWaitQueue(k), stopWait: newWaitQueue(k),
-    signalWait: newWaitQueue(k), threadWait: newWaitQueue(k),
+    signalWait: newWaitQueue(k), threadWait: newWaitQueue(k), execTask: 0,
     execed: false, childReaper: false,
     childUtimeNs: 0, childStimeNs: 0, childMinFlt: 0, childMajFlt: 0, childVoluntary: 0, childInvoluntary: 0,
     deadUtimeNs: 0, deadStimeNs: 0, deadMinFlt: 0, deadMajFlt: 0, deadVoluntary: 0, deadInvoluntary: 0,
@@ -189,7 +189,11 @@ interface KthreadLocals {
 
 /** The bottom of a kernel thread: its code, and its end when that returns. */
 steps<KthreadLocals>("kthread", {
-  run: (_k, _task, { locals }) => ({ act: "enter", code: locals.code, locals: locals.locals }),
+  run: (_k, _task, { locals }) => {
+    const { code, locals: begun } = locals;
+    locals.locals = null; // a record has one owner: from here on, the entered frame
+    return { act: "enter", code, locals: begun };
+  },
   exit: (_k, task, frame) => {
     task.exitCode = Number(BigInt.asUintN(8, BigInt(frame.ret))) << 8;
     return enterExit({ status: task.exitCode, group: false });

@@ -183,12 +183,17 @@ function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp
 const execSteps = steps<ExecLocals>("exec", {
   begin: (k, task) => {
     charge(k, costs(k).forkNs);
-    killThreads(k, groupOf(k, task), task);
+    const group = groupOf(k, task);
+    group.execTask = task.tid;
+    killThreads(k, group, task);
     return NEXT;
   },
   alone: (k, task) => {
     const group = groupOf(k, task);
-    if (group.threads.length === 1) return NEXT;
+    if (group.threads.length === 1) {
+      group.execTask = 0;
+      return NEXT;
+    }
     if (group.exiting >= 0) return -EAGAIN;
     return sleepOn(group.threadWait, { mode: "killable", wchan: "de_thread", interrupted: -EAGAIN });
   },
@@ -214,6 +219,12 @@ const execSteps = steps<ExecLocals>("exec", {
     pushFrame(task, programSteps.name, program);
     task.scratch = null;
     return to("run");
+  },
+}, {
+  undo: {
+    alone: (k, task) => {
+      groupOf(k, task).execTask = 0;
+    },
   },
 });
 

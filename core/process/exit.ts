@@ -61,9 +61,11 @@ function leave(k: Kernel, task: Task, group: ThreadGroup): void {
 export const exitSteps = steps<ExitLocals>("exit", {
   begin: (k, task, { locals }) => {
     const group = groupOf(k, task);
+    // A thread that makes room for one that executes a program takes nobody with it.
+    const whole = locals.group && (group.execTask === 0 || group.execTask === task.tid);
     if (group.exiting >= 0) locals.status = group.exiting;
-    else if (locals.group) group.exiting = locals.status;
-    if (locals.group) killThreads(k, group, task);
+    else if (whole) group.exiting = locals.status;
+    if (whole) killThreads(k, group, task);
     charge(k, costs(k).exitNs);
     sampleLoad(k);
     task.exitCode = locals.status;

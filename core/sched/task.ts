@@ -146,7 +146,8 @@ export interface ThreadGroup {
   stopWait: number;
   /** Woken by every signal that is queued, blocked ones too (signalfd). */
   signalWait: number;
-  /** Where execve waits for the other threads to end. */
+  /** The thread that executes a program and wants to be alone, 0 for none; and where it waits for the others to end. */
+  execTask: number;
   threadWait: number;
   execed: boolean;
   childReaper: boolean;

@@ -65,7 +65,7 @@ class Recording {
         return `data ${Buffer.from(base64, "base64").toString("hex")}`;
       }
       case "store": case "put": {
-        const buf = op === "store" ? { hex: String(words[1]) } : { u64: this.register(words[1]) };
+        const buf: Json = op === "store" ? { hex: String(words[1]) } : { u64: this.register(words[1]) };
         this.raw(pid, "store", { addr: MEMORY + Number(words[0]), buf });
         return "ok";
       }
