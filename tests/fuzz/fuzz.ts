@@ -11,7 +11,7 @@ function tell(report: Report): void {
     console.log(rows.slice(at, at + 4).map(([name, made]) => `${name}: ${made}, ${report.succeededBy.get(name) ?? 0}`.padEnd(38)).join(""));
   }
   const share = report.succeeded / report.calls;
-  console.log(`${report.steps} steps, ${report.calls} calls of ${rows.length} names, ${(100 * share).toFixed(1)} % succeeded, ${report.refused} inputs refused`);
+  console.log(`${report.steps} steps, ${report.calls} calls of ${rows.length} names, ${(100 * share).toFixed(1)} % succeeded, ${report.refused} inputs refused, ${report.reboots} kernels wrecked`);
 }
 
 function main(): number {

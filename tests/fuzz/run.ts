@@ -33,6 +33,7 @@ export interface Report {
   calls: number;
   succeeded: number;
   refused: number;
+  reboots: number;
   /** Calls by name. */
   called: Map<string, number>;
   succeededBy: Map<string, number>;
@@ -65,7 +66,7 @@ type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<
 
 export class Fuzz {
   readonly c: Chance;
-  readonly k: Kernel;
+  k: Kernel;
   readonly options: Required<FuzzOptions>;
   readonly rows: SyscallView[];
   /** Every row once, in some order; filled again when it is empty. */
@@ -74,6 +75,7 @@ export class Fuzz {
   calls = 0;
   succeeded = 0;
   refused = 0;
+  reboots = 0;
   nextCall = 0;
   readonly called = new Map<string, number>();
   readonly succeededBy = new Map<string, number>();
@@ -84,7 +86,7 @@ export class Fuzz {
     this.options = { every: 500, replayEvery: 4_000, progress: () => undefined, ...options };
     this.c = new Chance(options.seed);
     this.rows = syscallCatalogue();
-    this.k = boot({ type: "boot", machine: { clock: "virtual", ramMiB: 16, swapMiB: 8, seed: 1 }, realtimeNs: "1704067200000000000" }).kernel;
+    this.k = this.boot();
     this.start = snapshot(this.k);
   }
 
@@ -99,8 +101,8 @@ export class Fuzz {
     this.check();
     this.replay();
     const never = this.rows.map(({ name }) => name).filter((name) => !this.called.has(name));
-    const { step, calls, succeeded, refused, called, succeededBy } = this;
-    return { steps: step, calls, succeeded, refused, called, succeededBy, never };
+    const { step, calls, succeeded, refused, reboots, called, succeededBy } = this;
+    return { steps: step, calls, succeeded, refused, reboots, called, succeededBy, never };
   }
 
   line(): string {
@@ -193,7 +195,22 @@ export class Fuzz {
     const uid = this.c.pick([0, 0, 0, 1000]);
     const home = uid === 0 ? "/root" : `/home/${uid}`;
     this.feed({ type: "makeHome", path: home, uid });
-    this.feed({ type: "createProcess", comm: "fuzz", uid, member: "owner", home });
+    const { pid } = this.feed({ type: "createProcess", comm: "fuzz", uid, member: "owner", home });
+    // Root has unmounted the tree or unlinked /dev/null: nothing can begin here any more.
+    if (pid === undefined) this.reboot();
+  }
+
+  reboot(): void {
+    this.check();
+    this.replay();
+    this.reboots++;
+    this.k = this.boot();
+    this.start = snapshot(this.k);
+  }
+
+  boot(): Kernel {
+    const seed = 1 + this.reboots;
+    return boot({ type: "boot", machine: { clock: "virtual", ramMiB: 16, swapMiB: 8, cpus: this.c.pick([1, 2, 4]), seed }, realtimeNs: "1704067200000000000" }).kernel;
   }
 
   /** Too many processes: half of them go. */
