@@ -17,7 +17,8 @@ const recorded = (file: string): Recorded[] =>
 let server: Server;
 let session: Session;
 beforeAll(async () => {
-  server = await startServer();
+  // Two modules of our own: a device without any handler, and one with all.
+  server = await startServer({ preload: ["core/labs/testmodules/devices.ts"] });
   session = await newSession(server.url);
 });
 afterAll(() => server.end());
@@ -62,9 +63,8 @@ test("a device with all handlers answers as recorded", async () => {
   const writer = await session.process();
   await writer.must("write", { fd: await writer.must("openat", { pathname: "/dev/fulldev", flags: "O_WRONLY" }), buf: "hello" });
   await writer.must("close", { fd: 3 });
-  // The page that the recording read had counted five ticks.
-  while (!(await session.cat("/proc/fulldev")).toString().includes("ticks=5")) await session.ask("POST", "/clock/advance", { json: { ms: 10 } });
-  await play("/dev/fulldev", recorded("cdev-full.jsonl"), anyMinor);
+  // One row read a page in which the recorded module counted its ticks; ours has no clock of its own.
+  await play("/dev/fulldev", recorded("cdev-full.jsonl").filter(({ call }) => call !== "load m2[4096]"), anyMinor);
 });
 
 /** A file and a pipe for the rows that move bytes between two descriptors: opened after the rows that name descriptors by number. */

@@ -1,5 +1,5 @@
 /** Modules of the tests with devices: one without any handler, one with all, one whose mapping faults, one that registers twice. */
-import { EAGAIN, ECANCELED, EFAULT, ENOMEM, ENOSPC, ENOTTY } from "../../abi/errno.ts";
+import { EAGAIN, ECANCELED, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOTTY } from "../../abi/errno.ts";
 import { MAJOR, MINOR, MKDEV } from "../../abi/dev_t.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../abi/epoll.ts";
 import { O_NONBLOCK } from "../../abi/fcntl.ts";
@@ -107,7 +107,14 @@ fileOperations("test.full", {
   },
   mmap: (k, _task, _file, vma) => remapVmallocRange(k, vma, full(k).buffer, vma.pgoff),
   poll: (k) => ({ mask: POLLOUT | POLLWRNORM | (full(k).used > 0 ? POLLIN | POLLRDNORM : 0), queues: [full(k).wait] }),
-  llseek: (_k, _task, file, offset, whence) => seekInSize(file, 2 * PAGE, offset, whence),
+  // fixed_size_llseek: no position behind the end.
+  llseek: (_k, _task, file, offset, whence) => {
+    const before = file.pos;
+    const pos = seekInSize(file, 2 * PAGE, offset, whence);
+    if (pos <= 2 * PAGE) return pos;
+    file.pos = before;
+    return -EINVAL;
+  },
 });
 
 fileOperations("test.full.proc", {
