@@ -103,6 +103,11 @@ export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepRes
       charge(k, result.ns);
       task.utimeNs += result.ns;
       task.stimeNs -= result.ns;
+      // A program that only computes takes its signals as an interrupt returns to it; kernel code looks for itself.
+      if (task.signalPending && inUserCode(task)) {
+        pushFrame(task, "signals", {});
+        return;
+      }
       return advance(k, task, frame);
     case "enter": pushFrame(task, result.code, result.locals); return;
     case "exit": task.frames.length = 0; return;
@@ -111,6 +116,10 @@ export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepRes
       if (sleepForbidden(task, result)) return endFrame(k, task, frame, interruptedBy(result));
       beginSleep(k, task, result);
   }
+}
+
+function inUserCode({ kind, frames }: Task): boolean {
+  return kind === "program" && !frames.some(({ code }) => code === "syscall" || code === "exit");
 }
 
 function advance(k: Kernel, task: Task, frame: Frame): void {
