@@ -118,7 +118,8 @@ export function dropInode(k: Kernel, inode: Inode): void {
   inodeGone(k, inode);
   const sb = must(k.state.fs.superBlocks, inode.sb);
   freePages(k, sb, inode, 0);
-  if (inode.key === "") sb.usedInodes--;
+  // The root of a computed file system has the key "" too.
+  if (typeof sb.root === "number") sb.usedInodes--;
   else if (sb.open.get(inode.key) === inode.id) sb.open.delete(inode.key);
   k.state.fs.inodes.delete(inode.id);
 }

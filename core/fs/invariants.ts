@@ -49,7 +49,7 @@ function inodes(k: Kernel): string[] {
     if (isRegular(inode.mode) && inode.writers >= 0 && inode.writers !== (writers.get(inode.id) ?? 0)) {
       wrong.push(`inode ${inode.id} counts ${inode.writers} writers, ${writers.get(inode.id) ?? 0} are open`);
     }
-    if (inode.key === "") wrong.push(...links(k, inode, names.get(inode.id) ?? 0));
+    if (typeof fs.superBlocks.get(inode.sb)?.root === "number") wrong.push(...links(k, inode, names.get(inode.id) ?? 0));
     for (const pgoff of inode.reserved?.keys() ?? []) if (inode.pages?.has(pgoff) === true) wrong.push(`page ${pgoff} of inode ${inode.id} is twice there`);
     if (inode.pipe !== 0 && fs.pipes.get(inode.pipe)?.inode !== inode.id) wrong.push(`inode ${inode.id} names pipe ${inode.pipe}`);
   }
@@ -172,7 +172,7 @@ function superBlocks(k: Kernel): string[] {
     for (const inode of fs.inodes.values()) {
       if (inode.sb !== sb.id) continue;
       pages += heldPages(inode);
-      if (inode.key === "") stored++;
+      if (typeof sb.root === "number") stored++;
     }
     if (pages !== sb.usedPages) wrong.push(`file system ${sb.id} (${sb.type}) counts ${sb.usedPages} pages, its files hold ${pages}`);
     if (stored !== sb.usedInodes) wrong.push(`file system ${sb.id} (${sb.type}) counts ${sb.usedInodes} inodes, ${stored} are found`);

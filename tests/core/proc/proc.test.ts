@@ -227,3 +227,14 @@ test("a directory lists what can be opened, once each", async () => {
     for (const name of names) expect(lab.call("newfstatat", { pathname: `${path}/${name}`, flags: "AT_SYMLINK_NOFOLLOW" }).errno).toBe(null);
   }
 });
+
+test("the roots of the kernel's file systems are opened and closed like other directories", async () => {
+  const lab = await Lab.boot();
+  for (const path of ["/proc", "/sys", "/sys/kernel/debug", "/lib/modules/6.1.0-syslab"]) {
+    const { ret: fd, errno } = open(lab, path, "O_RDONLY|O_DIRECTORY");
+    expect(errno).toBe(null);
+    expect(lab.machine.broken()).toEqual([]);
+    lab.call("close", { fd });
+    expect(lab.machine.broken()).toEqual([]);
+  }
+});
