@@ -1,4 +1,9 @@
 /** The kernel as the service sees it: boot, one door, pure looks, snapshots. */
+import { beginBenchmark, continueBenchmark } from "./benchmarks/catalogue.ts";
+import type { BenchmarkParams, BenchmarkRun, BenchmarkStep } from "./benchmarks/types.ts";
+import { boot } from "./boot.ts";
+import { handle } from "./handle.ts";
+import type { MachineOptions } from "./machine.ts";
 import type { CallRequest, Input, Json, Refusal } from "./input.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelState } from "./state.ts";
@@ -10,6 +15,8 @@ import { checkProgram } from "./programs/program.ts";
 import { tables } from "./tables.ts";
 import { freshTurn } from "./turn.ts";
 
+export { benchmarkKinds } from "./benchmarks/catalogue.ts";
+export type { BenchmarkKind, BenchmarkRow, BenchmarkRun, BenchmarkStep } from "./benchmarks/types.ts";
 export { boot } from "./boot.ts";
 export { handle, nextTimerNs, DEFAULT_BUDGET } from "./handle.ts";
 export { view } from "./view.ts";
@@ -78,4 +85,14 @@ function prepareCalls(calls: CallRequest[], path: (at: number) => string): Refus
 /** Every system call with its typed arguments. */
 export function syscallCatalogue(): SyscallView[] {
   return catalogue(tables);
+}
+
+/** A benchmark on fresh kernels of its own; `round` goes into their seed. */
+export function startBenchmark(kind: string, params: BenchmarkParams, machine: MachineOptions, round: number): BenchmarkRun {
+  return beginBenchmark(kind, params, machine, round);
+}
+
+/** Goes on with a benchmark for about `budget` steps of the emulator. */
+export function stepBenchmark(run: BenchmarkRun, budget: number): BenchmarkStep {
+  return continueBenchmark({ boot, handle }, run, budget);
 }

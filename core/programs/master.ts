@@ -11,7 +11,7 @@ import { loadUser } from "../mm/access.ts";
 import { NEXT, steps, to } from "../sched/steps.ts";
 import { program } from "./program.ts";
 import {
-  again, allocate, allocated, BUF, call, die, exit1, IOCTL_CREATESOCK, IOCTL_DESCRIPTOR, IOCTL_EXIT, IOCTL_MMAP, keep, layText,
+  again, allocate, allocated, BUF, call, die, done, exit1, IOCTL_CREATESOCK, IOCTL_DESCRIPTOR, IOCTL_EXIT, IOCTL_MMAP, keep, layText,
   mapDevice, mapFile, memcpy, MMAP_SIZE, open, perror, say, SIZE, startClock, STAT, stopClock, storeSize, tellTime, timeOfDay,
   vdevLocals, type VdevLocals,
 } from "./vdev_common.ts";
@@ -114,7 +114,8 @@ export const master = steps<VdevLocals>("program.master", {
   exited: perror("ioctl server exits error", "closeDevice"),
   exitFailed: exit1,
   closeDevice: call("close", ({ device }) => [device]),
-  done: () => 0,
+  done,
+  stayed: () => 0,
   die,
   dead: exit1,
 });

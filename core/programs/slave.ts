@@ -8,7 +8,7 @@ import { NEXT, steps, to } from "../sched/steps.ts";
 import { sys } from "../syscalls/enter.ts";
 import { program } from "./program.ts";
 import {
-  again, allocate, allocated, BUF, call, die, exit1, IOCTL_CREATESOCK, IOCTL_DESCRIPTOR, IOCTL_EXIT, IOCTL_MMAP, keep, layText,
+  again, allocate, allocated, BUF, call, die, done, exit1, IOCTL_CREATESOCK, IOCTL_DESCRIPTOR, IOCTL_EXIT, IOCTL_MMAP, keep, layText,
   loadSize, mapDevice, mapFile, memcpy, MMAP_SIZE, open, perror, say, SIZE, startClock, stopClock, tellTime, timeOfDay, vdevLocals,
   type VdevLocals,
 } from "./vdev_common.ts";
@@ -135,7 +135,8 @@ export const slave = steps<VdevLocals>("program.slave", {
   exited: perror("ioclt client exits error", "closeDevice"),
   exitFailed: exit1,
   closeDevice: call("close", ({ device }) => [device]),
-  done: () => 0,
+  done,
+  stayed: () => 0,
   die,
   dead: exit1,
 });

@@ -16,7 +16,9 @@ export interface CostProfile {
   pageCopyNs: number;
   contextSwitchNs: number;
   wakeNs: number;
-  /** A TCP segment over loopback: both sides of the stack and its softirq. */
+  /** Putting bytes into a connection's send queue. */
+  tcpSendNs: number;
+  /** A TCP segment over loopback, down the stack, through the softirq, and into the receiver's queue. */
   tcpSegmentNs: number;
   /** Taking bytes off a connection: the receiving half of the stack, with its window updates. */
   tcpReceiveNs: number;
