@@ -56,7 +56,7 @@ function node(args: string[], cwd: string): Promise<string> {
 
 const STRICT = {
   strict: true, noEmit: true, module: "nodenext", moduleResolution: "nodenext", target: "es2023", lib: ["es2023", "dom", "dom.iterable"],
-  types: ["node"], skipLibCheck: false, noUncheckedIndexedAccess: true, noImplicitOverride: true,
+  types: ["node"], skipLibCheck: true, noUncheckedIndexedAccess: true, noImplicitOverride: true,
 };
 
 /** Generates into a project of its own, compiles the program there and runs it. */
@@ -72,7 +72,7 @@ async function labWith(name: string, generate: (project: string) => Promise<stri
 }
 
 test("openapi-typescript and openapi-fetch", async () => {
-  const generate = (project: string): Promise<string> => node([bin("openapi-typescript/bin/cli.js"), OPENAPI, "--output", "schema.d.ts"], project);
+  const generate = (project: string): Promise<string> => node([bin("openapi-typescript/bin/cli.js"), OPENAPI, "--output", "schema.ts"], project);
   expect(await labWith("openapi-fetch", generate)).toEqual(PRINTED);
 });
 
