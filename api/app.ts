@@ -1,14 +1,12 @@
 /** The express application: what every request passes, then its route. */
-import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import express, { type Express } from "express";
-import helmet from "helmet";
+import helmet, { type HelmetOptions } from "helmet";
 import type { Logger } from "pino";
-import { pinoHttp } from "pino-http";
 import { hostCheck, type HostCheck } from "./hosts.ts";
-import { mount } from "./mount.ts";
+import { mount, type Door } from "./mount.ts";
 import { routes } from "./routes/index.ts";
 import type { Services } from "./services.ts";
 
@@ -20,44 +18,49 @@ export interface AppOptions {
   hosts: string[];
 }
 
-export function createApp({ services, log, host, hosts }: AppOptions): Express {
-  const app = express();
-  const check = hostCheck(host, hosts);
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.use(requestIds);
-  app.use(pinoHttp({
-    logger: log,
-    genReqId: (req) => req.id,
-    customLogLevel: (_req, res) => (res.statusCode === 500 || res.statusCode === 503 ? "error" : "info"),
-    customErrorObject: (_req, _res, _error, { req, res, responseTime }) => ({ req, res, responseTime }),
-    // One short line a request; the rest is in the metrics.
-    serializers: { req: ({ id, method, url }: { id: string; method: string; url: string }) => ({ id, method, url }), res: ({ statusCode }: { statusCode: number }) => ({ statusCode }) },
-  }));
-  app.use(helmet({
-    contentSecurityPolicy: { directives: { "upgrade-insecure-requests": null, "style-src": ["'self'", "'unsafe-inline'"] } },
-    strictTransportSecurity: false, // the service speaks plain HTTP; whoever puts TLS before it says so there
-  }));
-  app.use("/docs", docs(check));
-  app.use(mount(routes, services, check));
-  return app;
+const SECURITY: HelmetOptions = {
+  contentSecurityPolicy: { directives: { "upgrade-insecure-requests": null, "style-src": ["'self'", "'unsafe-inline'"] } },
+  strictTransportSecurity: false, // the service speaks plain HTTP; whoever puts TLS before it says so there
+};
+
+/** What helmet sets, which is the same for every answer. */
+function securityHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const recorder = { setHeader: (name: string, value: string) => void (headers[name] = value), removeHeader() {} };
+  helmet(SECURITY)({} as never, recorder as never, () => {});
+  return headers;
 }
 
-/** An HTTP server for the app: the header section may be as long as the longest URL, and something more. */
-export function createHttpServer(app: Express): Server {
-  const server = createServer({ maxHeaderSize: 64 << 10, keepAliveTimeout: 65_000, requestTimeout: 300_000 }, app);
+interface App {
+  app: Express;
+  /** The API without express around it. */
+  door: Door;
+}
+
+export function createApp({ services, log, host, hosts }: AppOptions): App {
+  const check = hostCheck(host, hosts);
+  const headers = securityHeaders();
+  const door = mount({ routes, services, hosts: check, log, headers });
+  const app = express();
+  app.disable("x-powered-by");
+  app.use("/docs", (_req, res, next) => next(void res.setHeaders(new Map(Object.entries(headers)))), docs(check));
+  app.use((req, res) => door(req, res));
+  return { app, door };
+}
+
+/**
+ * An HTTP server for the app. The API's requests do not go through express: that takes four times as long as all of ours
+ * (measured: 90 µs of 110 for an echo), and nothing of it is used. The header section may be as long as the longest URL.
+ */
+export function createHttpServer(options: AppOptions): Server {
+  const { app, door } = createApp(options);
+  const server = createServer({ maxHeaderSize: 64 << 10, keepAliveTimeout: 65_000, requestTimeout: 300_000 }, (req, res) => {
+    if (req.url!.startsWith("/docs")) app(req, res);
+    else door(req, res);
+  });
   server.maxConnections = 10_000;
   return server;
 }
-
-const RUN = randomBytes(6).toString("base64url");
-let requests = 0;
-
-const requestIds: express.RequestHandler = (req, res, next) => {
-  req.id = `${RUN}-${(requests++).toString(36)}`;
-  res.setHeader("X-Request-Id", req.id);
-  next();
-};
 
 /** Swagger UI from the installed package: no network is needed. */
 function docs(hosts: HostCheck): express.Router {

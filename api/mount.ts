@@ -2,10 +2,12 @@
  * Answers requests by their route. The order of the checks is part of the contract: Host and Origin, size, 401, 404, 403,
  * 415 and 400, 422, 409.
  */
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { parse as parseQuery } from "node:querystring";
-import type { Request, RequestHandler, Response } from "express";
-import type {} from "pino-http"; // types req.id and req.log
+import type { Logger } from "pino";
 import type { z } from "zod";
+import { negotiate } from "./accept.ts";
 import { authenticate, requireAdmin, requireMembership, requireRight, type Caller } from "./auth.ts";
 import { checkDeclaredLength, isChunked, parseBody, readBody } from "./body.ts";
 import { Problem, invalid, notFound, unavailable, type FieldError } from "./errors.ts";
@@ -23,33 +25,66 @@ import { problemReply, sleepingReply } from "./sessions/work.ts";
 
 const SESSIONS = "/v1/sessions";
 
-export function mount(routes: Route[], services: Services, hosts: HostCheck): RequestHandler {
+export interface MountOptions {
+  routes: Route[];
+  services: Services;
+  hosts: HostCheck;
+  log: Logger;
+  /** Sent with every answer. */
+  headers: Record<string, string>;
+}
+
+/** Answers one request. */
+export type Door = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Ids of requests: random for this run of the server, counted within it. */
+const RUN = randomBytes(6).toString("base64url");
+let requests = 0;
+
+export function mount({ routes, services, hosts, log, headers }: MountOptions): Door {
   const router = new Router(routes);
   return (req, res) => {
-    const question = req.url.indexOf("?");
-    const path = question < 0 ? req.url : req.url.slice(0, question);
     const began = performance.now();
+    const url = req.url!;
+    const question = url.indexOf("?");
+    const path = question < 0 ? url : url.slice(0, question);
+    const search = question < 0 ? "" : url.slice(question + 1);
     const match = router.match(path);
-    const noStore = path.startsWith(SESSIONS);
-    answer(req, path, question < 0 ? "" : req.url.slice(question + 1), match, services, hosts)
-      .catch((error: unknown) => problemReply(problemOf(error, req), String(req.id)))
+    const request: Asked = { req, id: `${RUN}-${(requests++).toString(36)}`, path, search, match, route: match?.routes.get(methodOf(req)) };
+    answer(request, services, hosts)
+      .catch((error: unknown) => problemReply(problemOf(error, request, log), request.id))
       .then((reply) => {
-        send(res, reply, noStore);
-        const route = match?.routes.get(methodOf(req));
-        services.metrics.request(req.method, route?.path ?? "none", reply.status, (performance.now() - began) / 1000);
+        send(res, reply, { ...headers, "X-Request-Id": request.id, ...(path.startsWith(SESSIONS) ? NO_STORE : undefined) });
+        const ms = performance.now() - began;
+        services.metrics.request(req.method!, request.route?.path ?? "none", reply.status, ms / 1000);
+        log.info({ id: request.id, method: req.method, url, status: reply.status, ms }, "request");
       })
-      .catch((error: unknown) => giveUp(req, res, error));
+      .catch((error: unknown) => {
+        log.error({ id: request.id, err: error }, "an answer could not be written");
+        res.destroy();
+      });
   };
 }
 
-function methodOf(req: Request): Route["method"] {
-  return (req.method === "HEAD" ? "get" : req.method.toLowerCase()) as Route["method"];
+const NO_STORE = { "Cache-Control": "no-store" };
+
+interface Asked {
+  req: IncomingMessage;
+  id: string;
+  path: string;
+  search: string;
+  match: Match | null;
+  route: Route | undefined;
 }
 
-async function answer(req: Request, path: string, search: string, match: Match | null, services: Services, hosts: HostCheck): Promise<Reply> {
+function methodOf(req: IncomingMessage): Route["method"] {
+  return (req.method === "HEAD" ? "get" : req.method!.toLowerCase()) as Route["method"];
+}
+
+async function answer(request: Asked, services: Services, hosts: HostCheck): Promise<Reply> {
+  const { req, path, search, match, route } = request;
   hosts.check(req.headers.host, req.headers.origin);
-  if (req.url.length > LIMITS.urlBytes) throw new Problem(414, "too-large", `A URL may have ${LIMITS.urlBytes} bytes.`);
-  const route = match?.routes.get(methodOf(req));
+  if (req.url!.length > LIMITS.urlBytes) throw new Problem(414, "too-large", `A URL may have ${LIMITS.urlBytes} bytes.`);
   const limit = isRawBody(route?.body) ? route.body.rawBytes : LIMITS.jsonBodyBytes;
   checkDeclaredLength(req, limit);
   const early = isChunked(req) ? await readBody(req, limit) : null;
@@ -65,7 +100,7 @@ async function answer(req: Request, path: string, search: string, match: Match |
   const bytes = early ?? (route.body === undefined ? EMPTY : await readBody(req, limit));
   const body = isRawBody(route.body) ? bytes : route.body === undefined ? undefined : readSchema(route.body, parseBody(req, bytes), "");
   const query = route.query === undefined ? undefined : readSchema(route.query, { ...parseQuery(search) }, "/query");
-  const info = requestInfo(req, route);
+  const info = requestInfo(request, route);
   const context = { params: readParams?.data, query, body, caller, request: info };
   const key = route.method === "post" ? req.headers["idempotency-key"] : undefined;
   let reply: Reply;
@@ -74,10 +109,10 @@ async function answer(req: Request, path: string, search: string, match: Match |
   } else {
     checkKey(String(key));
     const hashed = search === "" ? bytes : Buffer.concat([bytes, Buffer.from(`?${search}`)]);
-    const request = { scope: caller?.tokenHash ?? "server", method: req.method, path, key: String(key), body: hashed };
+    const once = { scope: caller?.tokenHash ?? "server", method: "POST", path, key: String(key), body: hashed };
     const act = async (ticket: Ticket) =>
       await route.handle({ ...context, request: { ...info, ticket } } as Parameters<Route["handle"]>[0], services);
-    reply = await services.sessions.keys.once(request, (sid, callId) => callState(services, sid, callId), act);
+    reply = await services.sessions.keys.once(once, (sid, callId) => callState(services, sid, callId), act);
   }
   if (route.holds !== undefined && req.headers.prefer !== undefined) {
     const wait = preferredWait(req.headers.prefer);
@@ -88,18 +123,18 @@ async function answer(req: Request, path: string, search: string, match: Match |
 
 const EMPTY = Buffer.alloc(0);
 
-function requestInfo(req: Request, route: Route): RequestInfo {
+function requestInfo({ req, id }: Asked, route: Route): RequestInfo {
   const wait = route.holds === undefined ? 0 : (preferredWait(req.headers.prefer) ?? route.holds);
   return {
-    id: String(req.id), waitMs: wait * 1000, ticket: null,
-    prefers: (mediaTypes) => (req.headers.accept === undefined ? mediaTypes[0]! : req.accepts(mediaTypes) || mediaTypes[0]!),
+    id, waitMs: wait * 1000, ticket: null,
+    prefers: (mediaTypes) => negotiate(req.headers.accept, mediaTypes),
     authorization: req.headers.authorization,
     lastEventId: req.headers["last-event-id"] === undefined ? null : String(req.headers["last-event-id"]),
   };
 }
 
 /** A path that nobody serves, or not by this method; below a session, strangers are not told which. */
-async function refuseUnknown(req: Request, path: string, match: Match | null, services: Services): Promise<never> {
+async function refuseUnknown(req: IncomingMessage, path: string, match: Match | null, services: Services): Promise<never> {
   if (path.startsWith(`${SESSIONS}/`)) await authenticate(services.gate, req.headers.authorization);
   if (match === null) throw notFound(`There is no ${path}.`);
   const allowed = [...match.routes.keys()].flatMap((method) => (method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()])).join(", ");
@@ -121,7 +156,7 @@ function decodeParams(raw: Record<string, string>): Record<string, string> {
 }
 
 /** Who asks, and whether they may. */
-async function identify(req: Request, route: Route, params: Record<string, string>, services: Services): Promise<Caller | null> {
+async function identify(req: IncomingMessage, route: Route, params: Record<string, string>, services: Services): Promise<Caller | null> {
   const { gate } = services;
   const header = req.headers.authorization;
   switch (route.access) {
@@ -171,16 +206,11 @@ async function callState(services: Services, sessionId: string, callId: string):
 }
 
 /** Any failure as a refusal; what we did not foresee is ours, and is logged. */
-function problemOf(error: unknown, req: Request): Problem {
+function problemOf(error: unknown, { id }: Asked, log: Logger): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof InvalidCursor) return invalid("The cursor is not one of ours.", [{ path: "/query/cursor", message: error.message }]);
   if (error instanceof StoreFull) return new Problem(507, "full", "The disk is full; nothing of this request was kept.");
   if (error instanceof StoreError) return unavailable(`The database did not do this: ${error.message}`);
-  req.log.error({ err: error }, "a request failed");
+  log.error({ id, err: error }, "a request failed");
   return new Problem(500, "kernel", "The service failed at this request; the log has the reason under its requestId.");
-}
-
-function giveUp(req: Request, res: Response, error: unknown): void {
-  req.log.error({ err: error }, "an answer could not be written");
-  res.destroy();
 }

@@ -5,9 +5,9 @@ import { openEventStream } from "./sse.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
-export function send(res: ServerResponse, reply: Reply, noStore: boolean): void {
-  const headers: Record<string, string | number> = { ...reply.headers };
-  if (noStore) headers["Cache-Control"] = "no-store";
+/** @param headers what every answer has; the reply's own come on top */
+export function send(res: ServerResponse, reply: Reply, headers: Record<string, string | number>): void {
+  if (reply.headers !== undefined) Object.assign(headers, reply.headers);
   if (reply.events !== undefined) {
     sendEvents(res, reply, headers);
     return;

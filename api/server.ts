@@ -1,6 +1,6 @@
 /** The server: reads the environment, opens the database, listens, and stops in order. */
 import { pino } from "pino";
-import { createApp, createHttpServer } from "./app.ts";
+import { createHttpServer } from "./app.ts";
 import { parseEnv } from "./env.ts";
 import { openService, type Service } from "./service.ts";
 import { StoreRefused } from "./store/index.ts";
@@ -35,7 +35,7 @@ async function serve(env: Extract<ReturnType<typeof parseEnv>, { ok: true }>["en
   const flush = setInterval(() => log.flush(), 1_000);
   flush.unref();
   const service = await open(env, log);
-  const server = createHttpServer(createApp({ services: service.services, log, host: env.host, hosts: env.hosts }));
+  const server = createHttpServer({ services: service.services, log, host: env.host, hosts: env.hosts });
   server.on("error", (error) => {
     void service.close().finally(() => refuse(`The server cannot listen on ${env.host} port ${env.port}: ${error.message}.`));
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import request from "supertest";
-import { createApp, createHttpServer } from "../../api/app.ts";
+import { createHttpServer } from "../../api/app.ts";
 import { openService, type Service, type ServiceOptions } from "../../api/service.ts";
 import { contractBreach } from "./contract.ts";
 
@@ -53,7 +53,7 @@ export class TestService {
     const log = pino({ level: "silent" });
     const { hosts = [], ...rest } = options;
     const service = await openService({ databaseUrl: `file:${join(folder, "syslab.db")}`, log, ...rest });
-    const server = createHttpServer(createApp({ services: service.services, log, host: "127.0.0.1", hosts }));
+    const server = createHttpServer({ services: service.services, log, host: "127.0.0.1", hosts });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return new TestService(service, server, folder, directory === undefined);
   }
@@ -75,7 +75,7 @@ export class TestService {
       asked = asked.serialize((body: unknown) => body as string).send(raw as string);
     } else if (json !== undefined) asked = asked.set("Content-Type", "application/json").serialize((body: unknown) => body as string).send(JSON.stringify(json));
     const response = await asked;
-    const bytes = (response.body as Buffer | undefined) ?? Buffer.alloc(0);
+    const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.alloc(0);
     const text = bytes.toString();
     const contentType = response.headers["content-type"] as string | undefined;
     const body: unknown = contentType !== undefined && /json/.test(contentType) && text !== "" ? JSON.parse(text) : null;
