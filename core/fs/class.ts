@@ -4,7 +4,7 @@ import { MAJOR, MINOR } from "../abi/dev_t.ts";
 import { must } from "../lib/assert.ts";
 import type { Device } from "../drivers/state.ts";
 import type { Kernel } from "../kernel.ts";
-import { dumpStack, initTrace } from "../sched/dump_stack.ts";
+import { callerTrace, dumpStack } from "../sched/dump_stack.ts";
 import { printk } from "../sched/printk.ts";
 import { devtmpfsCreate, devtmpfsRemove } from "./devtmpfs.ts";
 
@@ -21,18 +21,12 @@ function sysfsDuplicate(k: Kernel, path: string, failed: string | null, trace: r
   return -EEXIST;
 }
 
-/** The module whose init or exit seems to run: the newest one that is not live. For reports only. */
-function moduleAtWork(k: Kernel): string[] {
-  for (const module of [...k.state.modules.loaded.values()].reverse()) if (module.state === "coming") return initTrace(module.name);
-  return [];
-}
-
 /** Makes /sys/class/NAME. 0, or -EEXIST (told in the log). `owner` is the module, "" for the kernel itself. */
 export function classCreate(k: Kernel, name: string, owner = ""): number {
   if (k.state.drivers.classes.has(name)) {
     return sysfsDuplicate(k, `/class/${name}`, name, [
       "sysfs_create_dir_ns+0xca/0xe0", "kobject_add_internal+0xba/0x260", "kset_register+0x55/0x70", "__class_register+0xcf/0x190",
-      "__class_create+0x4c/0x80", ...moduleAtWork(k),
+      "__class_create+0x4c/0x80", ...callerTrace(k),
     ]);
   }
   k.state.drivers.classes.set(name, { name, owner });
@@ -60,7 +54,7 @@ export function deviceCreate(k: Kernel, className: string, dev: number, name: st
   const { classes, devices } = k.state.drivers;
   must(classes, className);
   const key = `${className}/${name}`;
-  const caller = ["device_create_groups_vargs+0xce/0xf0", "device_create+0x46/0x60", ...trace, ...moduleAtWork(k)];
+  const caller = ["device_create_groups_vargs+0xce/0xf0", "device_create+0x46/0x60", ...trace, ...callerTrace(k)];
   if (devices.has(key)) {
     return sysfsDuplicate(k, `/devices/virtual/${key}`, name, [
       "sysfs_create_dir_ns+0xca/0xe0", "kobject_add_internal+0xba/0x260", "kobject_add+0x9b/0xd0", "device_add+0xe0/0x8d0", ...caller,
@@ -91,7 +85,7 @@ export function deviceDestroy(k: Kernel, className: string, dev: number): void {
 /** Adds an attribute file to a device: `attribute` is the name under which `sysfsAttribute` registered what it shows and stores. */
 export function deviceCreateFile(k: Kernel, className: string, deviceName: string, name: string, mode: number, attribute: string): number {
   const { attributes } = must(k.state.drivers.devices, `${className}/${deviceName}`);
-  if (attributes.has(name)) return sysfsDuplicate(k, `/devices/virtual/${className}/${deviceName}/${name}`, null, moduleAtWork(k));
+  if (attributes.has(name)) return sysfsDuplicate(k, `/devices/virtual/${className}/${deviceName}/${name}`, null, callerTrace(k));
   attributes.set(name, { mode, attribute });
   return 0;
 }

@@ -16,6 +16,12 @@ export function initTrace(name: string): string[] {
   return [`m_init+0x0/0x1000 [${name}]`, "do_one_initcall+0x59/0x220", "do_init_module+0x4a/0x1f0", "__do_sys_finit_module+0xac/0x120"];
 }
 
+/** The same under whichever module is coming or going now: for reports of what it registered wrongly. */
+export function callerTrace(k: Kernel): string[] {
+  for (const module of [...k.state.modules.loaded.values()].reverse()) if (module.state !== "live") return initTrace(module.name);
+  return [];
+}
+
 /** `CPU: 0 PID: 124 Comm: insmod Tainted: …` and the machine's name. */
 export function printContext(k: Kernel, level = WARNING): void {
   const task = current(k);

@@ -4,7 +4,7 @@ import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../abi/epoll.ts";
 import type { DynamicEntry } from "../../drivers/state.ts";
 import type { Kernel } from "../../kernel.ts";
 import { must } from "../../lib/assert.ts";
-import { initTrace, warn } from "../../sched/dump_stack.ts";
+import { callerTrace, warn } from "../../sched/dump_stack.ts";
 import type { SyscallResult } from "../../sched/steps.ts";
 import { fileOperations, type FileOperations, type OpenFile } from "../file.ts";
 import { codeIsThere } from "../file_code.ts";
@@ -14,11 +14,6 @@ import { procRows } from "./registry.ts";
 
 const FIRST_INO = 0xf001_0000;
 const GENERIC = "fs/proc/generic.c";
-
-function callers(k: Kernel): string[] {
-  for (const module of [...k.state.modules.loaded.values()].reverse()) if (module.state !== "live") return initTrace(module.name);
-  return [];
-}
 
 function isDirectory(k: Kernel, path: string): boolean {
   return path === "" || (procRows.get(path) ?? k.state.drivers.procEntries.get(path))?.kind === "dir";
@@ -32,18 +27,18 @@ function add(k: Kernel, path: string, entry: Omit<DynamicEntry, "id" | "uid" | "
   const name = path.slice(slash + 1);
   if (!isDirectory(k, parent)) {
     warn(k, `name '${path}'`, { file: GENERIC, line: 175, symbol: "__xlate_proc_name+0x86/0xa0" },
-      ["__proc_create+0x61/0x280", "proc_create_reg+0x37/0x80", "proc_create+0x2e/0x80", ...callers(k)]);
+      ["__proc_create+0x61/0x280", "proc_create_reg+0x37/0x80", "proc_create+0x2e/0x80", ...callerTrace(k)]);
     return false;
   }
   if (name === "" || name.length > 255) {
     warn(k, `name len ${name.length}`, { file: GENERIC, line: 429, symbol: "__proc_create+0x22e/0x280" },
-      ["proc_create_reg+0x37/0x80", "proc_create+0x2e/0x80", ...callers(k)]);
+      ["proc_create_reg+0x37/0x80", "proc_create+0x2e/0x80", ...callerTrace(k)]);
     return false;
   }
   if (procRows.has(path) || drivers.procEntries.has(path)) {
     // As Linux, which names the directory and the entry: '/proc/regp', 'net/x'.
     warn(k, `proc_dir_entry '${parent === "" ? "/proc" : parent}/${name}' already registered`,
-      { file: GENERIC, line: 400, symbol: "proc_register+0x19f/0x240" }, ["proc_create_data+0x51/0x80", "proc_create+0x2e/0x80", ...callers(k)]);
+      { file: GENERIC, line: 400, symbol: "proc_register+0x19f/0x240" }, ["proc_create_data+0x51/0x80", "proc_create+0x2e/0x80", ...callerTrace(k)]);
     return false;
   }
   drivers.procEntries.set(path, { ...entry, id: drivers.nextEntry++, uid: 0, gid: 0 });
@@ -79,14 +74,14 @@ export function removeProcEntry(k: Kernel, path: string): void {
   const where = (line: number): { file: string; line: number; symbol: string } =>
     ({ file: GENERIC, line, symbol: "remove_proc_entry+0x140/0x1b0" });
   if (!procEntries.has(path)) {
-    warn(k, `name '${path}'`, where(734), callers(k));
+    warn(k, `name '${path}'`, where(734), callerTrace(k));
     return;
   }
   const below = [...procEntries.keys()].filter((one) => one.startsWith(`${path}/`));
   if (below.length > 0) {
     const slash = path.lastIndexOf("/");
     warn(k, `remove_proc_entry: removing non-empty directory '${slash < 0 ? "/proc" : path.slice(0, slash)}/${path.slice(slash + 1)}', `
-      + `leaking at least '${below[0].slice(path.length + 1)}'`, where(748), callers(k));
+      + `leaking at least '${below[0].slice(path.length + 1)}'`, where(748), callerTrace(k));
   }
   for (const one of [path, ...below]) procEntries.delete(one);
 }

@@ -28,7 +28,7 @@ export function stateLetter(task: Task): string {
     case "stopped": return "T";
     case "zombie": return "Z";
     case "parked": return "S";
-    case "sleeping": return task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
+    case "sleeping": return task.sleep?.wchan === "do_signal_stop" ? "T" : task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
   }
 }
 
@@ -37,7 +37,7 @@ const ticks = (ns: number): number => Math.floor(ns / NANOSECONDS_PER_TICK);
 /** User and system time, faults: of a whole process with its dead threads, or of one thread. */
 export function usageOf(k: Kernel, task: Task, whole: boolean): { utimeNs: number; stimeNs: number; minFlt: number; majFlt: number } {
   const group = groupOf(k, task);
-  const usage = { utimeNs: whole ? group.deadUtimeNs : 0, stimeNs: whole ? group.deadStimeNs : 0, minFlt: 0, majFlt: 0 };
+  const usage = { utimeNs: whole ? group.deadUtimeNs : 0, stimeNs: whole ? group.deadStimeNs : 0, minFlt: whole ? group.deadMinFlt : 0, majFlt: whole ? group.deadMajFlt : 0 };
   for (const tid of whole ? group.threads : [task.tid]) {
     const { utimeNs, stimeNs, minFlt, majFlt } = taskOf(k, tid);
     usage.utimeNs += utimeNs;

@@ -1,5 +1,5 @@
 /** Modules of the tests that only load, export or fail: what each does is said by the recordings of the same names. */
-import { EBUSY, ECANCELED, EEXIST, EINVAL, ENODEV, ENOMEM } from "../../abi/errno.ts";
+import { EBUSY, EEXIST, EINVAL, ENODEV, ENOMEM } from "../../abi/errno.ts";
 import { printk } from "../../sched/printk.ts";
 import { moduleDefinition, type ModuleDefinition, type ModuleCode } from "../../module/definition.ts";
 
@@ -42,7 +42,6 @@ const failures: [string, string, number][] = [
   ["ienomem", "-ENOMEM", -ENOMEM], ["ineg1", "-1", -1], ["ipos", "7", 7],
 ];
 for (const [name, text, result] of failures) testModule(name, { init: says(`${name}: init returns ${text}`, result) });
-testModule("icanceled", { init: () => -ECANCELED });
 
 moduleDefinition({
   name: "noexit", license: "GPL", depends: [], srcversion: "", size: 12288, initSize: 8192, params: [], exports: [], imports: [], hidden: true,
