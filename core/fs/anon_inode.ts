@@ -10,8 +10,11 @@ export function anonFile(
 ): OpenFile | number {
   if (!filesLeft(k)) return -ENFILE;
   const { fs } = k.state;
-  return allocFile(k, {
+  const file = allocFile(k, {
     ops, flags, inode: fs.anonInode, path: { mnt: fs.anonMount, dentry: String(fs.anonInode) }, canRead: true, canWrite: (flags & O_RDWR) !== O_RDONLY,
     name: `anon_inode:[${name}]`, data,
   });
+  // As Linux: only files that are opened by a path have positions to read at.
+  file.positioned = false;
+  return file;
 }

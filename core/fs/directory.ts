@@ -13,10 +13,12 @@ import { FIRST_COOKIE } from "./new_inode.ts";
 import { setPosition } from "./regular.ts";
 import { fileAccessed } from "./times.ts";
 
-/**
- * Entries in the order of their making, each at its cookie, so that a reader neither misses nor repeats one when others go.
- * Differs from Linux 6.1: tmpfs shows the newest first there.
- */
+/** Positions of entries count down from here by their cookies: the newest entry comes first, later ones are not seen. */
+const LAST_COOKIE = 2 ** 40;
+
+const positionOf = (cookie: number): number => FIRST_COOKIE + LAST_COOKIE - cookie;
+
+/** The newest entry first, as tmpfs has it, each at a position of its own: a reader neither misses nor repeats one when others go. */
 function iterate(k: Kernel, task: Task, file: OpenFile, emit: EmitEntry): number {
   const inode = inodeOf(k, file.inode);
   if (inode.entries !== null && inode.nlink === 0) return -ENOENT;
@@ -30,13 +32,18 @@ function iterate(k: Kernel, task: Task, file: OpenFile, emit: EmitEntry): number
   }
   if (inode.entries === null) return iterateComputed(k, task, file, emit);
   fileAccessed(k, inode);
-  for (const id of inode.entries.values()) {
-    const { name, cookie, inode: childId } = dentryOf(k, id);
-    if (cookie < file.pos) continue;
+  const ids = [...inode.entries.values()];
+  for (let at = ids.length - 1; at >= 0; at--) {
+    const { name, cookie, inode: childId } = dentryOf(k, ids[at]);
+    const position = positionOf(cookie);
+    if (position < file.pos) continue;
     const child = inodeOf(k, childId);
-    if (!emit(name, child.ino, modeToDirentType(child.mode), cookie + 1)) return 0;
-    file.pos = cookie + 1;
+    if (!emit(name, child.ino, modeToDirentType(child.mode), position + 1)) return 0;
+    file.pos = position + 1;
   }
+  // What is made from now on is newer than all that was read.
+  const end = positionOf(0);
+  if (file.pos < end) file.pos = end;
   return 0;
 }
 

@@ -1,14 +1,15 @@
 /** eventfd(2): a 64-bit counter that a write adds to and a read takes. */
 import { EAGAIN, EFAULT, EINVAL } from "../abi/errno.ts";
 import { EFD_NONBLOCK, EFD_SEMAPHORE } from "../abi/eventfd.ts";
-import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
+import { O_NONBLOCK, O_RDWR, RWF_NOWAIT } from "../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT } from "../abi/epoll.ts";
 import type { Kernel } from "../kernel.ts";
 import { getU64, putU64 } from "../lib/bytes.ts";
-import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
+import { copyFromUser } from "../mm/usercopy.ts";
 import { newWaitQueue, sleepOn, wake, type WaitQueue } from "../sched/wait_queue.ts";
 import { anonFile } from "./anon_inode.ts";
 import { fileOperations, type OpenFile } from "./file.ts";
+import { copyToIter, iovIter, iovTotal } from "./iov.ts";
 
 interface Eventfd {
   /** 0 … 2^64-1; the last one only the kernel itself can reach. */
@@ -40,17 +41,21 @@ export function eventfdSignal(k: Kernel, file: OpenFile, by: number): void {
 }
 
 fileOperations("eventfd", {
-  read(k, task, file, buf, count) {
-    if (count < 8) return -EINVAL;
+  nowait: true,
+  readIter(k, task, file, iov, _at, flags) {
+    if (iovTotal(iov) < 8) return -EINVAL;
     const event = eventfdOf(file);
-    if (event.count === 0n) return (file.flags & O_NONBLOCK) !== 0 ? -EAGAIN : sleepOn(event.wait, { wchan: "eventfd_read" });
+    if (event.count === 0n) {
+      const nonblock = (file.flags & O_NONBLOCK) !== 0 || (flags & RWF_NOWAIT) !== 0;
+      return nonblock ? -EAGAIN : sleepOn(event.wait, { wchan: "eventfd_read" });
+    }
     const value = event.semaphore ? 1n : event.count;
     event.count -= value;
     wake(k, event.wait, { key: POLLOUT });
     const bytes = new Uint8Array(8);
     putU64(bytes, 0, value);
     // As Linux: the count is taken before a bad buffer is found out.
-    return copyToUser(k, task, buf, bytes) < 8 ? -EFAULT : 8;
+    return copyToIter(k, task, iovIter(iov), bytes) < 8 ? -EFAULT : 8;
   },
   write(k, task, file, buf, count) {
     if (count < 8) return -EINVAL;

@@ -9,7 +9,7 @@ import { POLL_IN, POLL_OUT, SIGIO, SIGPIPE } from "../abi/signal.ts";
 import { S_IFIFO } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
-import { allocFrame, frameBytes, putFrame, readFrame } from "../mm/page_alloc.ts";
+import { allocFrame, frameBytes, frameOf, putFrame, readFrame } from "../mm/page_alloc.ts";
 import { copyToUser } from "../mm/usercopy.ts";
 import { capable } from "../sched/cred.ts";
 import { enter, steps, to, NEXT, type SyscallResult } from "../sched/steps.ts";
@@ -153,11 +153,12 @@ function takePage(k: Kernel, pipe: Pipe): number {
   return spare !== 0 ? spare : allocFrame(k);
 }
 
-/** Takes the first slot away; its page is kept for the next write when it belongs to the pipe alone. */
+/** Takes the first slot away; its page is kept for the next write when nobody else has it. */
 export function dropBuffer(k: Kernel, pipe: Pipe): void {
   const buffer = pipe.ring.shift();
   assert(buffer !== undefined, `pipe ${pipe.id} has no slot to drop`);
-  if (pipe.spare === 0 && buffer.merge) pipe.spare = buffer.pfn;
+  const { refs, use } = frameOf(k.state.mm, buffer.pfn);
+  if (pipe.spare === 0 && refs === 1 && use === "kernel") pipe.spare = buffer.pfn;
   else putFrame(k, buffer.pfn);
 }
 

@@ -5,7 +5,6 @@ import { O_APPEND, O_NONBLOCK, SPLICE_F_NONBLOCK } from "../abi/fcntl.ts";
 import { IN_ACCESS, IN_MODIFY } from "../abi/inotify.ts";
 import { MAX_RW_COUNT, PAGE_SIZE } from "../abi/limits.ts";
 import { SIGPIPE } from "../abi/signal.ts";
-import { isRegular } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { allocFrame, frameBytes, getFrame, readFrame } from "../mm/page_alloc.ts";
 import { charge, costs } from "../sched/cost.ts";
@@ -13,10 +12,10 @@ import { sendSignalToTask } from "../sched/signal.ts";
 import { enter, steps, to, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
-import { fileOf, opsOf, type OpenFile, type Position } from "./file.ts";
+import { fileOf, opsOf, type FileOperations, type OpenFile, type Position } from "./file.ts";
 import { inodeOf } from "./inode.ts";
 import { notifyFile } from "./notify.ts";
-import { asPipe, dropBuffer, isFull, type Pipe } from "./pipe.ts";
+import { asPipe, dropBuffer, isFull, type Pipe, type PipeBuffer } from "./pipe.ts";
 
 const IN = POLLIN | POLLRDNORM;
 const OUT = POLLOUT | POLLWRNORM;
@@ -45,13 +44,12 @@ interface Transfer {
 }
 
 /**
- * From a regular file to any file that takes bytes from the kernel, chunk by chunk (do_splice_direct): the count, fewer
- * at the end of the file or when the other side takes fewer, or an errno when none moved. Files' positions are set.
+ * From a file that can be sought to one that takes bytes from the kernel, chunk by chunk (do_splice_direct): the count,
+ * fewer at the end of the file or when the other side takes fewer, or an errno when none moved. Files' positions are set.
  */
 export function spliceDirect(k: Kernel, task: Task, from: Side, into: Side, count: number): SyscallResult {
   if ((into.file.flags & O_APPEND) !== 0) return -EINVAL;
-  if (!isRegular(inodeOf(k, from.file.inode).mode) || opsOf(k, from.file).spliceRead === undefined) return -EINVAL;
-  if (opsOf(k, into.file).spliceWrite === undefined) return -EINVAL;
+  if (!from.file.seekable) return -EINVAL;
   const transfer: Transfer = {
     in: from.file.id, out: into.file.id, inPos: from.offset ?? from.file.pos, outPos: into.offset ?? into.file.pos,
     left: Math.min(count, MAX_RW_COUNT), done: 0, code: "", inner: null, chunk: 0,
@@ -65,14 +63,18 @@ export function spliceDirect(k: Kernel, task: Task, from: Side, into: Side, coun
 function pump(k: Kernel, task: Task, transfer: Transfer): SyscallResult {
   const source = fileOf(k, transfer.in);
   const target = fileOf(k, transfer.out);
+  const { spliceRead } = opsOf(k, source);
+  const { spliceWrite } = opsOf(k, target);
   while (transfer.left > 0) {
+    if (spliceRead === undefined) return transfer.done > 0 ? transfer.done : -EINVAL;
     if (typeof transfer.inPos === "bigint") break;
-    const bytes = opsOf(k, source).spliceRead!(k, source, transfer.inPos, Math.min(CHUNK, transfer.left));
+    const bytes = spliceRead(k, source, transfer.inPos, Math.min(CHUNK, transfer.left));
     if (typeof bytes === "number") return transfer.done > 0 ? transfer.done : bytes;
     if (bytes.length === 0) break;
+    if (spliceWrite === undefined) return transfer.done > 0 ? transfer.done : -EINVAL;
     charge(k, 2 * bytes.length * costs(k).copyPerByteNs);
     const at: Position = { pos: transfer.outPos };
-    const written = opsOf(k, target).spliceWrite!(k, task, target, bytes, at);
+    const written = spliceWrite(k, task, target, bytes, at);
     if (typeof written === "object") {
       if (written.act === "enter") Object.assign(transfer, { code: written.code, inner: written.locals, chunk: bytes.length });
       return written;
@@ -149,18 +151,14 @@ export function spliceToPipe(k: Kernel, task: Task, from: Side, pipe: Pipe, coun
   const wasEmpty = pipe.ring.length === 0;
   let done = 0;
   while (done < count && !isFull(pipe)) {
-    const bytes = read(k, from.file, pos, Math.min(PAGE_SIZE - (pos % PAGE_SIZE), count - done));
-    if (typeof bytes === "number") {
-      if (done === 0) return bytes;
+    const buffer = takeSlot(k, from.file, read, pos, Math.min(PAGE_SIZE - (pos % PAGE_SIZE), count - done));
+    if (typeof buffer === "number") {
+      if (done === 0) return buffer;
       break;
     }
-    if (bytes.length === 0) break;
-    const pfn = allocFrame(k);
-    if (pfn === 0) break;
-    frameBytes(k, pfn).set(bytes);
-    pipe.ring.push({ pfn, offset: 0, len: bytes.length, merge: false, packet: false });
-    done += bytes.length;
-    pos += bytes.length;
+    pipe.ring.push(buffer);
+    done += buffer.len;
+    pos += buffer.len;
   }
   charge(k, done * costs(k).copyPerByteNs);
   if (done > 0) {
@@ -169,6 +167,24 @@ export function spliceToPipe(k: Kernel, task: Task, from: Side, pipe: Pipe, coun
     notifyFile(k, from.file, IN_ACCESS);
   }
   return done;
+}
+
+/** What a slot gets of a file at `pos`: a page of its cache itself, or a copy; 0 at the end, or an errno. */
+function takeSlot(
+  k: Kernel, file: OpenFile, read: NonNullable<FileOperations["spliceRead"]>, pos: number, count: number,
+): PipeBuffer | number {
+  const inode = inodeOf(k, file.inode);
+  const cached = inode.pages?.get(Math.floor(pos / PAGE_SIZE));
+  if (cached !== undefined && pos < inode.size) {
+    getFrame(k, cached);
+    return { pfn: cached, offset: pos % PAGE_SIZE, len: Math.min(count, inode.size - pos), merge: false, packet: false };
+  }
+  const bytes = read(k, file, pos, count);
+  if (typeof bytes === "number") return bytes;
+  const pfn = bytes.length === 0 ? 0 : allocFrame(k);
+  if (pfn === 0) return 0;
+  frameBytes(k, pfn).set(bytes);
+  return { pfn, offset: 0, len: bytes.length, merge: false, packet: false };
 }
 
 /** From a pipe into a file (do_splice_from): the count, 0 when nobody writes the pipe, or a sleep until there is something. */
@@ -231,33 +247,50 @@ const fromPipe = steps<{ pipe: number; code: string; inner: unknown }>("fs.splic
 /** From pipe to pipe; `keep` copies what tee(2) copies. Whole slots move, a part of one is shared by both. */
 export function splicePipes(k: Kernel, task: Task, from: Pipe, into: Pipe, count: number, nonblock: boolean, keep: boolean): SyscallResult {
   if (from === into) return -EINVAL;
-  if (from.ring.length === 0) {
-    if (from.writers === 0) return 0;
-    return nonblock ? -EAGAIN : sleepOn(from.readWait, { wchan: "ipipe_prep" });
-  }
+  if (from.ring.length === 0 && from.writers > 0) return nonblock ? -EAGAIN : sleepOn(from.readWait, { wchan: "ipipe_prep" });
+  // As Linux: a full target is waited for even at the end of the source.
   const full = room(k, task, into);
   if (full === -EAGAIN && !nonblock) return sleepOn(into.writeWait, { wchan: "opipe_prep" });
   if (full !== 0) return full;
   const wasFull = isFull(from);
-  let done = 0;
-  for (let at = 0; done < count && !isFull(into) && at < from.ring.length;) {
-    const buffer = from.ring[at];
-    const len = Math.min(buffer.len, count - done);
-    getFrame(k, buffer.pfn);
-    // As Linux: bytes that two pipes share, or that came by splice, are never written behind.
-    into.ring.push({ ...buffer, len, merge: false });
-    buffer.merge = false;
-    done += len;
-    if (keep) at++;
-    else {
-      buffer.offset += len;
-      buffer.len -= len;
-      if (buffer.len === 0) dropBuffer(k, from);
-    }
-  }
+  const done = keep ? copySlots(k, from, into, count) : moveSlots(k, from, into, count);
   if (done > 0) {
     wake(k, into.readWait, { key: IN });
     if (wasFull && !isFull(from)) wake(k, from.writeWait, { key: OUT });
+  }
+  return done;
+}
+
+/** The first bytes of a slot appear in another pipe too; there nothing is written behind them. */
+function shareSlot(k: Kernel, into: Pipe, buffer: PipeBuffer, len: number): void {
+  getFrame(k, buffer.pfn);
+  into.ring.push({ ...buffer, len, merge: false });
+}
+
+function copySlots(k: Kernel, from: Pipe, into: Pipe, count: number): number {
+  let done = 0;
+  for (let at = 0; at < from.ring.length && done < count && !isFull(into); at++) {
+    const len = Math.min(from.ring[at].len, count - done);
+    shareSlot(k, into, from.ring[at], len);
+    done += len;
+  }
+  return done;
+}
+
+function moveSlots(k: Kernel, from: Pipe, into: Pipe, count: number): number {
+  let done = 0;
+  while (from.ring.length > 0 && done < count && !isFull(into)) {
+    const buffer = from.ring[0];
+    const len = Math.min(buffer.len, count - done);
+    if (len === buffer.len) {
+      from.ring.shift();
+      into.ring.push(buffer);
+    } else {
+      shareSlot(k, into, buffer, len);
+      buffer.offset += len;
+      buffer.len -= len;
+    }
+    done += len;
   }
   return done;
 }
