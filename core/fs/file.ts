@@ -4,7 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
 import { O_PATH } from "../abi/fcntl.ts";
 import { isRegular } from "../abi/stat.ts";
-import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { addTaskWork } from "../sched/task_work.ts";
 import type { WaitQueue } from "../sched/wait_queue.ts";
@@ -214,7 +214,7 @@ interface ReleaseLocals {
 
 const releaseSleeping = steps<ReleaseLocals>("fs.release", {
   own(k, task, { locals }) {
-    if (locals.code !== "") return { act: "enter", code: locals.code, locals: locals.inner };
+    if (locals.code !== "") return enterKept(locals);
     const file = fileOf(k, locals.file);
     const result = opsOf(k, file).release?.(k, task, file) ?? 0;
     return typeof result === "object" ? result : NEXT;

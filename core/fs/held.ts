@@ -1,7 +1,7 @@
 /** Keeping an open file while a call on it sleeps, for calls that take the descriptor's number (fdget, fdput). */
 import { ENOIOCTLCMD, ENOTTY } from "../abi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import { enter, NEXT, steps, type EnterAction, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, NEXT, steps, type EnterAction, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOf, fput, getFile, opsOf, type Addr, type OpenFile } from "./file.ts";
 
@@ -12,7 +12,7 @@ export function holding(k: Kernel, file: OpenFile, action: EnterAction): EnterAc
 }
 
 const held = steps<{ file: number; code: string; inner: unknown }>("fs.held", {
-  inner: (_k, _task, { locals }) => ({ act: "enter", code: locals.code, locals: locals.inner }),
+  inner: (_k, _task, { locals }) => enterKept(locals),
   put(k, _task, { locals, ret }) {
     fput(k, fileOf(k, locals.file));
     return ret;
@@ -40,7 +40,7 @@ export function fileIoctl(k: Kernel, task: Task, file: OpenFile, request: number
 const ioctlSleeping = steps<IoctlLocals>("fs.ioctl", {
   call(k, task, frame) {
     const { locals } = frame;
-    if (locals.code !== "") return { act: "enter", code: locals.code, locals: locals.inner };
+    if (locals.code !== "") return enterKept(locals);
     const file = fileOf(k, locals.file);
     const result = opsOf(k, file).ioctl?.(k, task, file, locals.request, locals.arg) ?? -ENOTTY;
     if (typeof result === "object") return result;

@@ -11,7 +11,7 @@ import {
 } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
-import { enter, NEXT, steps, type EnterAction, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, NEXT, steps, type EnterAction, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { doTruncate } from "./attr.ts";
 import { createChild, createInode, mayCreate, wantWrite } from "./create.ts";
@@ -268,7 +268,7 @@ interface OpenLocals {
 const openSleeping = steps<OpenLocals>("fs.open", {
   open(k, task, frame) {
     const { locals } = frame;
-    if (locals.code !== "") return { act: "enter", code: locals.code, locals: locals.inner };
+    if (locals.code !== "") return enterKept(locals);
     const file = fileOf(k, locals.file);
     const result = opsOf(k, file).open?.(k, task, file, inodeOf(k, file.inode)) ?? 0;
     if (typeof result === "object") return result;

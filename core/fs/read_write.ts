@@ -5,7 +5,7 @@ import { MAX_RW_COUNT } from "../abi/limits.ts";
 import { RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC, SEEK_HOLE } from "../abi/fcntl.ts";
 import type { Kernel } from "../kernel.ts";
 import { accessOk } from "../mm/usercopy.ts";
-import { enter, NEXT, steps, to, type StepResult, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, NEXT, steps, to, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOf, opsOf, type Addr, type FileOperations, type Iovec, type OpenFile, type Position } from "./file.ts";
 import { notifyFile } from "./notify.ts";
@@ -155,12 +155,7 @@ function loop(
 const loopSteps = steps<LoopLocals>("fs.loop", {
   buffer(k, task, frame) {
     const { locals } = frame;
-    if (locals.code !== "") {
-      const { code, inner } = locals;
-      locals.code = "";
-      locals.inner = null;
-      return { act: "enter", code, locals: inner };
-    }
+    if (locals.code !== "") return enterKept(locals);
     const file = fileOf(k, locals.file);
     const at: Position = { pos: locals.pos };
     const { addr, len } = locals.iov[locals.index];

@@ -9,7 +9,7 @@ import type { Kernel } from "../kernel.ts";
 import { allocFrame, frameBytes, getFrame, readFrame } from "../mm/page_alloc.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
-import { enter, steps, to, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, steps, to, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { fileOf, opsOf, type FileOperations, type OpenFile, type Position } from "./file.ts";
@@ -114,10 +114,7 @@ const transferSteps = steps<Transfer & { ownIn: boolean; ownOut: boolean }>("fs.
       if (typeof result !== "object") return endTransfer(k, locals, result, locals.ownIn, locals.ownOut);
       if (result.act === "sleep") return locals.done > 0 ? { ...result, interrupted: locals.done } : result;
     }
-    const { code, inner } = locals;
-    locals.code = "";
-    locals.inner = null;
-    return { act: "enter", code, locals: inner };
+    return enterKept(locals);
   },
   wrote(k, _task, { locals, ret }) {
     const more = account(locals, Number(ret), locals.chunk);
@@ -232,7 +229,7 @@ function takeFromPipe(k: Kernel, pipe: Pipe, count: number): number {
 
 /** A first write from the pipe that sleeps in steps of its own; what it took leaves the pipe when it is over. */
 const fromPipe = steps<{ pipe: number; code: string; inner: unknown }>("fs.splice_from_pipe", {
-  write: (_k, _task, { locals }) => ({ act: "enter", code: locals.code, locals: locals.inner }),
+  write: (_k, _task, { locals }) => enterKept(locals),
   wrote(k, _task, { locals, ret }) {
     const pipe = k.state.fs.pipes.get(locals.pipe);
     if (ret > 0 && pipe !== undefined && pipe.ring.length > 0) {

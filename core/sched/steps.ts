@@ -63,6 +63,20 @@ export function enter<L>(table: StepTable<L>, locals: L): EnterAction {
   return { act: "enter", code: table.name, locals };
 }
 
+/** Code that somebody's answer entered, put aside in a frame's locals until a step enters it; "" for none. */
+export interface Kept {
+  code: string;
+  inner: unknown;
+}
+
+/** Enters what was put aside; its locals are the new frame's alone from then on. */
+export function enterKept(kept: Kept): EnterAction {
+  const { code, inner } = kept;
+  kept.code = "";
+  kept.inner = null;
+  return { act: "enter", code, locals: inner };
+}
+
 /**
  * Defines code that may sleep and registers it under `name`, which frames carry. Steps run in the order written.
  * `undo` of the step that a frame stands in runs once when the frame ends, however it ends; it never sleeps.
@@ -90,7 +104,10 @@ export function runStep(k: Kernel, task: Task): void {
   const frame = task.frames[task.frames.length - 1];
   const table = must(stepTables, frame.code);
   charge(k, costs(k).stepNs);
-  applyResult(k, task, frame, must(table.steps, frame.step)(k, task, frame));
+  const result = must(table.steps, frame.step)(k, task, frame);
+  // How the last sleep ended is for the step that slept alone.
+  task.timedOut = false;
+  applyResult(k, task, frame, result);
 }
 
 /** Does what a step of `frame`, the innermost one, answered. */

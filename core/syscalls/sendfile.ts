@@ -11,7 +11,7 @@ import { sendFile, splice, spliceDirect, splicePipes, type Side } from "../fs/sp
 import type { Kernel } from "../kernel.ts";
 import { getI64, putU64 } from "../lib/bytes.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
-import { enter, steps, type SyscallResult } from "../sched/steps.ts";
+import { enter, enterKept, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fd, flags, size, uint } from "./args.ts";
 import { positionInOut } from "./file_args.ts";
@@ -53,7 +53,7 @@ function finish(k: Kernel, task: Task, offsets: Written[], result: SyscallResult
 }
 
 const writeBack = steps<{ offsets: Written[]; code: string; inner: unknown }>("fs.write_offsets", {
-  move: (_k, _task, { locals }) => ({ act: "enter", code: locals.code, locals: locals.inner }),
+  move: (_k, _task, { locals }) => enterKept(locals),
   write: (k, task, { locals, ret }) => writeOffsets(k, task, locals.offsets, ret),
 });
 
