@@ -53,6 +53,7 @@ export function tcpSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, 
   const state = sendState(socket);
   if (state === -EAGAIN) return blocked(socket, msg, "sk_stream_wait_connect");
   if (state !== 0) return failed(k, task, msg, flags, state);
+  charge(k, costs(k).tcpSendNs);
   const { send } = tcpOf(socket);
   while (msg.copied < msg.total) {
     const free = sendLimit(k, socket) - send.length;

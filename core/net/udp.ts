@@ -156,7 +156,8 @@ function destination(socket: Socket, { name }: Message): Endpoint | number {
 }
 
 function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array): void {
-  charge(k, costs(k).tcpSegmentNs);
+  // The same way down and up the stack as a TCP segment.
+  charge(k, costs(k).tcpSendNs + costs(k).tcpSegmentNs);
   const inet = inetOf(socket);
   const from = inet.localAddr === INADDR_ANY ? INADDR_LOOPBACK : inet.localAddr;
   const receiver = lookup(k, to, { addr: from, port: inet.localPort });
