@@ -158,7 +158,7 @@ export class Benchmarks {
   #work({ kind, params, machine, repeat }: BenchmarkRunRecord, running: Running): void {
     if (running.cancelled) return;
     const job: Job = { kind, params, machine, repeat };
-    const worker = new Worker(this.#worker, { workerData: job, execArgv: ["--import", "tsx"] });
+    const worker = new Worker(new URL("./thread.mjs", import.meta.url), { workerData: { ...job, script: this.#worker.href }, execArgv: [] });
     running.worker = worker;
     worker.on("message", (told: Told) => {
       if ("done" in told) void this.#end(running, null);
