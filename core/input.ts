@@ -57,7 +57,7 @@ export type CallOutputs = { [name: string]: Json };
 /** How a call stands. `pid` and `callId` tell whose; the service adds nothing but the HTTP around it. */
 export type CallAnswer =
   | ({ state: "returned"; ret: Json; errno: string | null; errnoNumber?: number; message?: string; strace: string; ns: Ns;
-      signal?: string; siCode?: string; faultAddr?: string; delivered?: string[] } & CallOutputs)
+      signal?: string; siCode?: string; faultAddr?: string; stored?: number; delivered?: string[] } & CallOutputs)
   | { state: "returned"; results: CallAnswer[] }
   /** A program ended: `value` is what it made (a module's view, a file's bytes written …), `ret` its errno-style result. */
   | { state: "program"; ret: number; value: Json; stdout: string; stderr: string }

@@ -80,14 +80,14 @@ export function clockView(k: Kernel): ClockView {
 }
 
 /** How a call stands that slept: its answer, or that it sleeps; null when nobody knows it. */
-export function callRecord(k: Kernel, callId: string): { pid: number; answer: CallAnswer } | null {
+export function callRecord(k: Kernel, callId: string): { pid: number; member: string; answer: CallAnswer } | null {
   const tid = k.state.calls.sleeping.get(callId);
   if (tid !== undefined) {
     const answer = sleepingAnswer(taskOf(k, tid));
-    return answer === null ? null : { pid: tid, answer };
+    return answer === null ? null : { pid: tid, member: memberOf(k, tid), answer };
   }
   const kept = k.state.calls.kept.find((one) => one.callId === callId);
-  return kept === undefined ? null : { pid: kept.pid, answer: kept.answer };
+  return kept === undefined ? null : { pid: kept.pid, member: kept.member, answer: kept.answer };
 }
 
 /** Trace lines after `after` (a sequence; 0 for all kept), of one process or of all. */

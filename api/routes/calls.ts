@@ -4,7 +4,7 @@ import { forbidden, notFound } from "../errors.ts";
 import { defineRoute } from "../route.ts";
 import { CallState, Id, SessionParams } from "../schemas.ts";
 import type { Services } from "../services.ts";
-import { callRecord, memberOf, type CallAnswer, type Kernel } from "../sessions/core.ts";
+import { callRecord, type CallAnswer, type Kernel } from "../sessions/core.ts";
 import { awaitCall } from "../sessions/call_requests.ts";
 
 const tag = "System calls";
@@ -15,7 +15,7 @@ const CallParams = SessionParams.extend({ callId: Id });
 function requireCall(kernel: Kernel, caller: Caller, callId: string): CallAnswer {
   const record = callRecord(kernel, callId);
   if (record === null) throw notFound(`There is no call ${callId}, or its answer is kept no longer.`);
-  if (!mayDrive(caller, memberOf(kernel, record.pid))) throw forbidden("The call belongs to another member.");
+  if (!mayDrive(caller, record.member)) throw forbidden("The call belongs to another member.");
   return record.answer;
 }
 

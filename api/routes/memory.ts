@@ -46,8 +46,7 @@ export const putMemory = defineRoute({
         throw new Problem(422, "invalid", `The store killed the process: ${answer.signaled ?? "it exited"}.`, { members: { signal: answer.signaled } });
       }
       if (answer?.state === "returned" && "strace" in answer && answer.signal !== undefined) {
-        const { signal, siCode, faultAddr } = answer;
-        const stored = Number(BigInt(String(faultAddr)) - BigInt(query.address)); // byte after byte, up to the fault
+        const { signal, siCode, faultAddr, stored } = answer;
         throw new Problem(422, "invalid", `The store faults at ${String(faultAddr)}: ${signal} (${String(siCode)}).`, {
           members: { signal, siCode, address: faultAddr, stored },
         });

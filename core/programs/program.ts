@@ -61,6 +61,7 @@ steps<RunLocals>("program.run", {
     const { callId, value, stdout, stderr } = locals;
     task.scratch = null;
     endCall(k, task, callId, { state: "program", ret: Number(ret), value, stdout, stderr });
+    locals.callId = ""; // it is answered: the process's end is not its answer too
     groupOf(k, task).created = true;
     return exitGroup(Number(ret) === 0 ? 0 : 1 << 8);
   },

@@ -64,7 +64,7 @@ export interface Task {
   /** Deadline of a call that ended with ERESTART_RESTARTBLOCK, -1 for none. */
   restartNs: number;
   /** The fault that ended a user access of the call under way (load, store, PUT memory). */
-  fault: { signal: string; siCode: string; addr: number | bigint } | null;
+  fault: { signal: string; siCode: string; addr: number | bigint; /** Bytes that a store had stored before it; -1 of a load. */ stored: number } | null;
   /** File ids whose release waits until the task leaves the kernel. */
   work: number[];
   cpu: number;

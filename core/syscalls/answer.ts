@@ -120,6 +120,7 @@ export function answerCall(
     answer.signal = task.fault.signal;
     answer.siCode = task.fault.siCode;
     answer.faultAddr = hex(task.fault.addr);
+    if (task.fault.stored >= 0) answer.stored = task.fault.stored;
     task.fault = null;
   }
   if (task.delivered.length > 0) {

@@ -7,7 +7,7 @@ import type { Kernel } from "../kernel.ts";
 import { charge } from "../sched/cost.ts";
 import { enqueue } from "../sched/run_queue.ts";
 import { NEXT, steps, to, type Frame, type StepResult } from "../sched/steps.ts";
-import type { Task } from "../sched/task.ts";
+import { groupOf, type Task } from "../sched/task.ts";
 import { answerCall, showCall, callView, trace } from "./answer.ts";
 import type { DecodedCall } from "./decode.ts";
 import { syscall } from "./enter.ts";
@@ -153,13 +153,14 @@ function dig(value: Json, pointer: string): Json | undefined {
 export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer): void {
   k.turn.ended.push({ callId, pid: task.tid, answer });
   if (!k.state.calls.sleeping.delete(callId)) return;
-  keep(k, callId, task.tid, answer);
+  keep(k, callId, task, answer);
 }
 
-function keep(k: Kernel, callId: string, pid: number, answer: CallAnswer): void {
+function keep(k: Kernel, callId: string, task: Task, answer: CallAnswer): void {
   const { calls } = k.state;
+  const pid = task.tid;
   const size = sizeOf(answer);
-  calls.kept.push({ callId, pid, answer, size });
+  calls.kept.push({ callId, pid, member: groupOf(k, task).member, answer, size });
   calls.keptBytes += size;
   let ofProcess = 0;
   for (const kept of calls.kept) if (kept.pid === pid) ofProcess++;
@@ -181,11 +182,15 @@ function sizeOf(value: Json | CallAnswer | undefined): number {
   return size;
 }
 
-/** The call of a task: its bottom frame when a caller made one. */
+/** Bottom frames whose end answers a caller: calls, and what the service runs as a process of its own. */
+const ANSWERING = ["call.single", "call.batch", "program.run"];
+
+/** The call of a task: its bottom frame when a caller waits for its end. */
 export function drivenFrame(task: Task): { frame: Frame; callId: string } | null {
   const frame = task.frames[0];
-  if (frame === undefined || (frame.code !== "call.single" && frame.code !== "call.batch")) return null;
-  return { frame, callId: (frame.locals as SingleLocals).callId };
+  if (frame === undefined || !ANSWERING.includes(frame.code)) return null;
+  const { callId } = frame.locals as { callId: string };
+  return callId === "" ? null : { frame, callId };
 }
 
 /** Results of a batch so far; undefined for a single call. */
@@ -203,10 +208,10 @@ export function sleepingAnswer(task: Task): CallAnswer | null {
   };
 }
 
-/** The call under way as the service shows it: name, registers, since when. */
+/** The call under way as the service shows it: name, registers, since when; null of a program, which makes its own. */
 export function callOf(k: Kernel, task: Task): { callId: string; call: string; args: string; wchan: string; sinceNs: number } | null {
   const driven = drivenFrame(task);
-  if (driven === null) return null;
+  if (driven === null || driven.frame.code === "program.run") return null;
   const { locals } = driven.frame as Frame<SingleLocals & BatchLocals>;
   const decoded = driven.frame.code === "call.single" ? locals.call : locals.calls[locals.results.length];
   const row = decoded === undefined ? undefined : k.tables.syscalls[decoded.nr];
@@ -221,13 +226,17 @@ export function callOf(k: Kernel, task: Task): { callId: string; call: string; a
 export function endCallByDeath(k: Kernel, task: Task, status: number): void {
   const driven = drivenFrame(task);
   if (driven === null) return;
+  const how = WIFSIGNALED(status) ? { signaled: signalName(WTERMSIG(status)) } : { exited: WEXITSTATUS(status) };
+  if (driven.frame.code === "program.run") {
+    endCall(k, task, driven.callId, { state: "ended", ...how });
+    return;
+  }
   const { locals } = driven.frame as Frame<SingleLocals & BatchLocals>;
   const decoded = driven.frame.code === "call.single" ? locals.call : locals.calls[locals.results.length];
   const row = decoded === undefined ? undefined : k.tables.syscalls[decoded.nr];
   const view = row === undefined ? null : callView(k, task, row, locals.regs, 0);
   const strace = `${showCall(row, decoded?.nr ?? -1, locals.regs, view)} = ?`;
   trace(k, task.tid, strace);
-  const how = WIFSIGNALED(status) ? { signaled: signalName(WTERMSIG(status)) } : { exited: WEXITSTATUS(status) };
   const answer: CallAnswer = { state: "ended", ...how, strace, ns: cpuNs(k) - locals.startNs };
   if (driven.frame.code === "call.single") endCall(k, task, driven.callId, answer);
   else endCall(k, task, driven.callId, { state: "ended", ...how, results: [...locals.results, answer] });

@@ -18,8 +18,8 @@ type Word = number | bigint;
 const ON_FAULT: ChoiceTable = { prefix: "ON_FAULT_", values: { signal: 0, report: 1 } };
 
 /** Notes the fault for the answer, and delivers its signal unless the caller only wants to be told. */
-function faulted(k: Kernel, task: Task, { signal, siCode, addr: at }: BadAccess, onFault: number): number {
-  task.fault = { signal: signalName(signal), siCode: formatChoice(siCodes(signal), siCode), addr: at };
+function faulted(k: Kernel, task: Task, { signal, siCode, addr: at }: BadAccess, stored: number, onFault: number): number {
+  task.fault = { signal: signalName(signal), siCode: formatChoice(siCodes(signal), siCode), addr: at, stored };
   if (task.onFault === "signal" && onFault !== ON_FAULT.values.report) forceSignal(k, task, signal, { code: siCode, addr: at });
   return -EFAULT;
 }
@@ -30,7 +30,7 @@ function count(length: Word): number {
 
 function load(k: Kernel, task: Task, [at, length, buf, onFault]: [Word, Word, Word, number]): number {
   const { bytes, fault } = loadUser(k, task, at, count(length));
-  if (fault !== null) return faulted(k, task, fault, onFault);
+  if (fault !== null) return faulted(k, task, fault, -1, onFault);
   if (typeof buf === "number" && buf !== 0) writeUser(k, task, buf, bytes);
   return bytes.length;
 }
@@ -39,7 +39,7 @@ function store(k: Kernel, task: Task, [at, buf, length, onFault]: [Word, Word, W
   const bytes = copyFromUser(k, task, buf, count(length));
   if (typeof bytes === "number") return bytes;
   const { done, fault } = storeUser(k, task, at, bytes);
-  return fault === null ? done : faulted(k, task, fault, onFault);
+  return fault === null ? done : faulted(k, task, fault, done, onFault);
 }
 
 const onFault = shownIf(choice("onFault", ON_FAULT), (view) => view.reg("onFault") !== 0);

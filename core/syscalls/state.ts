@@ -12,6 +12,8 @@ export interface TraceLine {
 export interface KeptAnswer {
   callId: string;
   pid: number;
+  /** Whose the process was: it may be gone by now. */
+  member: string;
   answer: CallAnswer;
   /** About how large the answer is, bytes. */
   size: number;
