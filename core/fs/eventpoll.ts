@@ -84,14 +84,14 @@ function pollEpoll(k: Kernel, file: OpenFile, depth: number): number {
   return 0;
 }
 
-function markReady(k: Kernel, item: EpollItem, key: number): void {
+function markReady(k: Kernel, item: EpollItem): void {
   const epoll = epollOf(fileOf(k, item.epoll));
   if (!item.ready) {
     item.ready = true;
     epoll.ready.push(item.id);
   }
   wake(k, epoll.wait);
-  wake(k, epoll.pollWait, { key: EPOLLIN | key });
+  wake(k, epoll.pollWait, { key: EPOLLIN });
 }
 
 wakeCallback(CALLBACK, (k, id, key) => {
@@ -100,7 +100,7 @@ wakeCallback(CALLBACK, (k, id, key) => {
   // A one-shot that has fired hears nothing until it is set again.
   if ((item.events & ~PRIVATE) === 0) return !exclusive;
   if (key !== 0 && (key & item.events) === 0) return !exclusive;
-  markReady(k, item, key);
+  markReady(k, item);
   return true;
 });
 
@@ -163,7 +163,7 @@ function insertItem(k: Kernel, epollFile: OpenFile, file: OpenFile, fd: number, 
   epollOf(epollFile).items.set(keyOf(file, fd), item.id);
   file.epolls.push(item.id);
   for (const queue of item.queues) addWaitCallback(k, queue, CALLBACK, item.id, (events & EPOLLEXCLUSIVE) !== 0);
-  if (pollItem(k, item, 0) !== 0) markReady(k, item, 0);
+  if (pollItem(k, item, 0) !== 0) markReady(k, item);
   return 0;
 }
 
@@ -171,7 +171,7 @@ function modifyItem(k: Kernel, item: EpollItem, events: number, data: number | b
   if ((item.events & EPOLLEXCLUSIVE) !== 0) return -EINVAL;
   item.events = (events | EPOLLERR | EPOLLHUP) >>> 0;
   item.data = data;
-  if (pollItem(k, item, 0) !== 0) markReady(k, item, 0);
+  if (pollItem(k, item, 0) !== 0) markReady(k, item);
   return 0;
 }
 

@@ -63,6 +63,9 @@ export interface Pipe {
 const IN = POLLIN | POLLRDNORM;
 const OUT = POLLOUT | POLLWRNORM;
 
+/** The key of a wake-up that hands on what one exclusive sleeper left to the next: no poller waits for this bit. */
+const SLEEPERS = 0x4000;
+
 /** /proc/sys/fs/pipe-user-pages-soft: above, an unprivileged user's pipes get the least. */
 const USER_PAGES_SOFT = 16384;
 const MIN_BUFFERS = 2;
@@ -169,8 +172,8 @@ function readIter(k: Kernel, task: Task, file: OpenFile, iov: Iovec[], _at: unkn
   if (pipe.ring.length === 0 && pipe.writers > 0) return nothingToRead(pipe, file, flags);
   const wasFull = isFull(pipe);
   const result = readSome(k, task, pipe, iovIter(iov));
-  if (wasFull && !isFull(pipe)) wake(k, pipe.writeWait, { key: OUT });
-  if (pipe.ring.length > 0) wake(k, pipe.readWait, { key: IN });
+  if (wasFull) wake(k, pipe.writeWait, { key: OUT });
+  if (pipe.ring.length > 0) wake(k, pipe.readWait, { key: SLEEPERS });
   if (pipe.fasyncWriters.length > 0) killFasync(k, pipe.fasyncWriters, SIGIO, POLL_OUT);
   // Only slots of given-up writes were there: they are gone now, and the pipe is empty.
   return result === 0 && pipe.ring.length === 0 && pipe.writers > 0 ? nothingToRead(pipe, file, flags) : result;
@@ -224,15 +227,13 @@ const FULL = -EAGAIN;
 
 /** Writes until all is written (the count), the pipe is full, or something is wrong (an errno, when nothing was written). */
 function writeSome(k: Kernel, task: Task, pipe: Pipe, file: OpenFile, locals: WriteLocals, first: boolean): number {
-  if (pipe.readers === 0) return broken(k, task, locals.done);
-  const before = locals.done;
-  const wasEmpty = pipe.ring.length === 0;
-  const result = fill(k, task, pipe, iovIter(locals.iov, locals.done), locals, { first, packet: (file.flags & O_DIRECT) !== 0 });
-  if (pipe.ring.length > 0 && (locals.done > before || result !== FULL)) {
-    if (wasEmpty || pipe.polled) wake(k, pipe.readWait, { key: IN });
-    if (pipe.fasyncReaders.length > 0) killFasync(k, pipe.fasyncReaders, SIGIO, POLL_IN);
-  }
-  if (!isFull(pipe) && !first) wake(k, pipe.writeWait, { key: OUT });
+  const wasEmpty = pipe.ring.length === 0 && pipe.readers > 0;
+  const result = pipe.readers === 0 ? broken(k, task, locals.done)
+    : fill(k, task, pipe, iovIter(locals.iov, locals.done), locals, { first, packet: (file.flags & O_DIRECT) !== 0 });
+  // As Linux: pollers are woken by every write, one that failed too.
+  if (pipe.polled || (wasEmpty && pipe.ring.length > 0)) wake(k, pipe.readWait, { key: IN });
+  if (pipe.fasyncReaders.length > 0) killFasync(k, pipe.fasyncReaders, SIGIO, POLL_IN);
+  if (!isFull(pipe)) wake(k, pipe.writeWait, { key: SLEEPERS });
   return result;
 }
 

@@ -30,9 +30,12 @@ export function wakeCallback(name: string, callback: WakeCallback): void {
   wakeCallbacks.set(name, callback);
 }
 
-/** Puts a callback on a queue, ahead of exclusive sleepers that come later; it stays until it is taken off (add_wait_queue). */
+/** Puts a callback on a queue, ahead of all that stand there unless it is exclusive; it stays until it is taken off (add_wait_queue). */
 export function addWaitCallback(k: Kernel, queue: WaitQueue, callback: string, arg: number, exclusive = false): void {
-  addWaiter(k, queue, { tid: 0, exclusive, callback, arg });
+  const waiter: Waiter = { tid: 0, exclusive, callback, arg };
+  const waiters = k.state.sched.waitQueues.get(queue);
+  if (waiters === undefined || exclusive) addWaiter(k, queue, waiter);
+  else waiters.unshift(waiter);
 }
 
 export function removeWaitCallback(k: Kernel, queue: WaitQueue, callback: string, arg: number): void {
