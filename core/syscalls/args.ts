@@ -290,7 +290,12 @@ export function inBuffer(name: string, sizedBy: string): ArgType {
 
 /** Room that the call fills; left out, its bytes are returned under this name. The call's result counts them. */
 export function outBuffer(name: string, sizedBy: string): ArgType {
-  const filled = (view: CallView): number => (typeof view.ret === "number" && view.ret > 0 ? view.ret : 0);
+  const filled = (view: CallView): number => {
+    if (typeof view.ret !== "number" || view.ret <= 0) return 0;
+    // A receive with MSG_TRUNC answers more than it wrote.
+    const room = view.reg(sizedBy);
+    return room >= 0 && room < view.ret ? Number(room) : view.ret;
+  };
   return pointer(name, "out-bytes", {
     sizedBy,
     decode(value, context) {
