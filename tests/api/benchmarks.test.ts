@@ -43,6 +43,23 @@ test("the catalog tells the kinds", async () => {
   expect((await service.ask("get", "/v1/benchmarks/catalog")).body).toEqual({ items: [KIND], nextCursor: null });
 });
 
+test("the first kind of the real catalog runs in a real thread, and its rows have the columns that it names", async () => {
+  await service.stop();
+  service = await TestService.start();
+  const { items } = (await service.ask("get", "/v1/benchmarks/catalog")).body;
+  expect(items.length).toBeGreaterThan(0);
+  const kind = items[0] as BenchmarkKind;
+  const { body: { id } } = await service.ask("post", "/v1/benchmarks", { json: { kind: kind.kind } });
+  const stream = new Follower(`${service.url}/v1/benchmarks/${id}/events`, null);
+  await stream.until((events) => events.some((event) => event.data.progress > 0 || event.event === "end"));
+  stream.close();
+  const { body } = await service.ask("get", `/v1/benchmarks/${id}`);
+  expect(body.error).toBeNull();
+  expect(["running", "done"]).toContain(body.state);
+  for (const row of body.rows) expect(kind.columns.map((column) => column.name)).toEqual(expect.arrayContaining(Object.keys(row as object)));
+  if (body.state === "running") expect((await service.ask("delete", `/v1/benchmarks/${id}`)).status).toBe(204);
+});
+
 test("a run ends with its rows, as JSON, CSV and SVG", async () => {
   const id = await queue({ sizes: [1, 2, 4] });
   const run = await ended(id);
@@ -54,9 +71,10 @@ test("a run ends with its rows, as JSON, CSV and SVG", async () => {
   expect(csv.text.split("\r\n").slice(0, 3)).toEqual(["method,size,ns", "a,1,10", '"b,""c""",1,20']);
   const chart = await service.ask("get", `/v1/benchmarks/${id}/chart.svg`);
   expect(chart.headers["content-type"]).toBe("image/svg+xml");
-  expect(chart.text).toMatch(/^<svg .*<polyline .*<\/svg>\n$/s);
+  expect(chart.text).toMatch(/^<svg .*<path .*<\/svg>\s*$/s);
   expect(chart.text).toContain("Copying &lt;bytes&gt;");
-  expect(chart.text.match(/<polyline/g)).toHaveLength(2);
+  // The legend names both lines.
+  for (const name of ["a", 'b,"c"']) expect(chart.text).toContain(`>${name.replaceAll('"', "&quot;")}<`);
 });
 
 test("repeats are told apart", async () => {
