@@ -9,7 +9,7 @@ import { CORE_VERSION, type Json, type MachineOptions } from "../sessions/core.t
 import { newId } from "../sessions/snapshots.ts";
 import type { BenchmarkRunRecord, NewBenchmarkRun, Store } from "../store/index.ts";
 import type { EventSink } from "../sse.ts";
-import { core, type BenchmarkKind, type BenchmarkRow } from "./core.ts";
+import { benchmarkKinds, type BenchmarkKind, type BenchmarkRow } from "./core.ts";
 import { readParams } from "./params.ts";
 import type { Job, Told } from "./worker.ts";
 
@@ -52,7 +52,7 @@ export class Benchmarks {
   readonly #places = Math.max(1, availableParallelism() - 1);
   #stopping = false;
 
-  constructor({ store, log, kinds = core.benchmarkKinds(), worker = new URL("./worker.ts", import.meta.url) }: BenchmarksOptions) {
+  constructor({ store, log, kinds = benchmarkKinds(), worker = new URL("./worker.ts", import.meta.url) }: BenchmarksOptions) {
     this.#store = store;
     this.#log = log;
     this.#worker = worker;

@@ -1,7 +1,7 @@
 /** The thread in which a benchmark runs: it steps, tells rows and progress, and knows no database. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { Json, MachineOptions } from "../sessions/core.ts";
-import { core, type BenchmarkRow } from "./core.ts";
+import { startBenchmark, stepBenchmark, type BenchmarkRow } from "./core.ts";
 
 export interface Job {
   kind: string;
@@ -17,9 +17,9 @@ const STEPS = 20_000;
 
 function run({ kind, params, machine, repeat }: Job, tell: (told: Told) => void): void {
   for (let round = 0; round < repeat; round++) {
-    const benchmark = core.startBenchmark(kind, params, machine, round);
+    const benchmark = startBenchmark(kind, params, machine, round);
     for (let over = false; !over;) {
-      const { progress, rows, done } = core.stepBenchmark(benchmark, STEPS);
+      const { progress, rows, done } = stepBenchmark(benchmark, STEPS);
       tell({ progress: (round + progress) / repeat, rows: repeat === 1 ? rows : rows.map((row) => ({ round, ...row })) });
       over = done;
     }
