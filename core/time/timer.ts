@@ -45,6 +45,15 @@ export function nextExpiryNs(k: Kernel): number {
   return heap.length === 0 ? Infinity : heap[0][0];
 }
 
+/** The same, as a look: the heap stays as it is. */
+export function peekExpiryNs(k: Kernel): number {
+  const { heap, timers } = k.state.time;
+  if (heap.length === 0 || timers.get(heap[0][2])?.sequence === heap[0][1]) return heap.length === 0 ? Infinity : heap[0][0];
+  let first = Infinity; // a cancelled timer lies on top
+  for (const { expiresNs } of timers.values()) if (expiresNs < first) first = expiresNs;
+  return first;
+}
+
 /** Fires the first timer. */
 export function fireNext(k: Kernel): void {
   const [, , id] = pop(k.state.time.heap);
