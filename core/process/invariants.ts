@@ -76,15 +76,27 @@ function zombies(k: Kernel): string[] {
   return wrong;
 }
 
-/** `signalPending` says whether an unblocked signal, a stop or a caller's interruption waits. */
+/**
+ * `signalPending` says that a signal, a stop or a caller's interruption waits for the task. A signal sent to the whole process
+ * is told to one thread that does not block it; the others see it when they look the next time, as on Linux.
+ */
 function pendingFlags(k: Kernel): string[] {
   const wrong: string[] = [];
-  for (const task of k.state.sched.tasks.values()) {
-    const group = groupOf(k, task);
-    const open = [...task.pending, ...group.pending].some(({ number }) => (task.blocked & ~UNBLOCKABLE & bit(number)) === 0n);
-    const expected = !task.exiting && (open || task.interrupted || group.stopSignal !== 0);
-    if (task.signalPending !== expected) wrong.push(`task ${task.tid} says signalPending ${task.signalPending}`);
-    if (expected && idle(task, group)) wrong.push(`task ${task.tid} rests though a signal waits for it`);
+  for (const group of k.state.sched.groups.values()) {
+    let told = false;
+    let takers = false;
+    for (const tid of group.threads) {
+      const task = k.state.sched.tasks.get(tid);
+      if (task === undefined || task.exiting) continue;
+      const open = ({ number }: { number: number }): boolean => (task.blocked & ~UNBLOCKABLE & bit(number)) === 0n;
+      const own = task.pending.some(open) || task.interrupted || group.stopSignal !== 0;
+      const shared = group.pending.some(open);
+      told ||= shared && task.signalPending;
+      takers ||= shared;
+      if (task.signalPending ? !own && !shared : own) wrong.push(`task ${task.tid} says signalPending ${task.signalPending}`);
+      if (task.signalPending && idle(task, group)) wrong.push(`task ${task.tid} rests though a signal waits for it`);
+    }
+    if (takers && !told) wrong.push(`no thread of process ${group.tgid} was told of its signals`);
   }
   return wrong;
 }

@@ -2,7 +2,7 @@
 import { Found, Fuzz, type Report } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
-const SHRINK_MS = 60_000;
+const SHRINK_MS = 180_000;
 
 function tell(report: Report): void {
   const rows = [...report.called].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -29,14 +29,26 @@ export function fault(start: Uint8Array, journal: readonly Fed[], known = ""): s
   return Buffer.from(snapshot(again)).equals(snapshot(k)) ? null : "other bytes";
 }
 
+/** The shortest beginning that shows the fault, found by halving: its last input is the one that does it. */
+function upToFault(start: Uint8Array, journal: readonly Fed[], known: string): Fed[] {
+  let [good, bad] = [0, journal.length];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (fault(start, journal.slice(0, middle), known) === known) bad = middle;
+    else good = middle;
+  }
+  return journal.slice(0, bad);
+}
+
 /** Leaves out what is not needed for the same fault, for at most `ms` of time. */
 export function shrink(start: Uint8Array, journal: readonly Fed[], ms: number, clock: () => number): { journal: Fed[]; fault: string | null } {
   const whole = fault(start, journal);
-  let kept = [...journal];
-  if (whole === null) return { journal: kept, fault: null };
+  if (whole === null) return { journal: [...journal], fault: null };
+  let kept = whole.startsWith("broken") ? upToFault(start, journal, whole) : [...journal];
   const until = clock() + ms;
   for (let size = Math.ceil(kept.length / 2); size >= 1 && clock() < until; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = kept.length - size; at > -size && clock() < until; at -= size) {
+    // The last input is the one that does it.
+    for (let at = kept.length - 1 - size; at > -size && clock() < until; at -= size) {
       const without = kept.filter((_, index) => index < at || index >= at + size);
       if (without.length < kept.length && fault(start, without, whole) === whole) kept = without;
     }
