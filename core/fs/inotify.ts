@@ -3,7 +3,7 @@ import { EAGAIN, EEXIST, EFAULT, EINVAL, ENOSPC, ENOTTY } from "../abi/errno.ts"
 import { POLLIN, POLLRDNORM } from "../abi/epoll.ts";
 import { O_NONBLOCK, O_PATH, O_RDONLY } from "../abi/fcntl.ts";
 import {
-  IN_ALL_EVENTS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_IGNORED, IN_ISDIR, IN_MASK_ADD, IN_MASK_CREATE, IN_Q_OVERFLOW, IN_UNMOUNT,
+  IN_ALL_EVENTS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_DELETE_SELF, IN_IGNORED, IN_ISDIR, IN_MASK_ADD, IN_MASK_CREATE, IN_MOVE_SELF, IN_Q_OVERFLOW, IN_UNMOUNT,
 } from "../abi/inotify.ts";
 import { FIONREAD } from "../abi/ioctl.ts";
 import { POLL_IN, SIGIO } from "../abi/signal.ts";
@@ -108,7 +108,9 @@ function forget(k: Kernel, watch: InotifyWatch): void {
 export function queueEvent(k: Kernel, watch: InotifyWatch, mask: number, name: string, cookie: number): void {
   const inotify = inotifyOf(fileOf(k, watch.file));
   const { events } = inotify;
-  const told = (mask & (IN_ALL_EVENTS | IN_UNMOUNT | IN_IGNORED | IN_ISDIR)) >>> 0;
+  // As Linux: what happens to the watched inode itself does not tell whether it is a directory.
+  const hidden = (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) !== 0 ? IN_ISDIR : 0;
+  const told = (mask & (IN_ALL_EVENTS | IN_UNMOUNT | IN_IGNORED | IN_ISDIR) & ~hidden) >>> 0;
   const last = events[events.length - 1];
   if (last !== undefined && last.wd === watch.wd && last.mask === told && last.name === name && last.cookie === cookie) return;
   if (events.length >= MAX_QUEUED_EVENTS) {

@@ -29,7 +29,9 @@ export function notifyPlace(k: Kernel, { dentry: at }: PathRef, inode: Inode, ma
   if (k.state.fs.watched.size === 0) return;
   if (typeof at === "number") {
     const dentry = dentryOf(k, at);
-    if (dentry.parent !== dentry.id) notifyChild(k, inodeOf(k, dentryOf(k, dentry.parent).inode), inode, dentry.name, mask);
+    // A file without a name is told by its number.
+    const name = dentry.name || `#${inode.ino}`;
+    if (dentry.parent !== dentry.id) notifyChild(k, inodeOf(k, dentryOf(k, dentry.parent).inode), inode, name, mask);
   }
   notifyInode(k, inode, mask);
 }
@@ -46,6 +48,6 @@ function tell(k: Kernel, inode: Inode, mask: number, name: string, cookie: numbe
 /** An inode is freed: its watches hear of it and go. */
 export function inodeGone(k: Kernel, inode: Inode): void {
   if (k.state.fs.watched.size === 0) return;
-  tell(k, inode, IN_DELETE_SELF, "", 0);
+  notifyInode(k, inode, IN_DELETE_SELF);
   for (const id of [...(k.state.fs.watched.get(inode.id) ?? [])]) removeWatch(k, must(k.state.fs.watches, id));
 }

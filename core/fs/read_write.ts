@@ -96,7 +96,10 @@ function manyBuffers(
   if (refused !== 0) return refused;
   let total = 0;
   for (const { len } of iov) total += len;
-  if (total === 0) return 0;
+  if (total === 0) {
+    movedMany(k, file, way, 0);
+    return 0;
+  }
   const at: Position = { pos: pos ?? file.pos };
   const outside = checkArea(at, total);
   if (outside !== 0) return outside;
@@ -105,8 +108,13 @@ function manyBuffers(
   if (whole === undefined && (flags & ~RWF_HIPRI) !== 0) return -EOPNOTSUPP;
   const result = whole !== undefined ? whole(k, task, file, iov, at, flags) : loop(k, task, file, ops, way, iov, at, pos === null);
   if (pos === null && typeof result !== "object" && result >= 0) file.pos = at.pos;
-  moved(k, file, way, result);
+  movedMany(k, file, way, result);
   return result;
+}
+
+/** As Linux: a readv that finds nothing counts as an access, a read does not. */
+function movedMany(k: Kernel, file: OpenFile, way: Way, result: SyscallResult): void {
+  if (typeof result !== "object" && (way === "read" ? result >= 0 : result > 0)) notifyFile(k, file, way === "read" ? IN_ACCESS : IN_MODIFY);
 }
 
 /** readv(2), preadv(2): `pos` null reads at the file's position. */

@@ -1,11 +1,11 @@
 /** Removing and renaming names (unlink(2), rmdir(2), rename(2)). */
 import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV } from "../abi/errno.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../abi/fcntl.ts";
-import { IN_ATTRIB, IN_DELETE, IN_ISDIR, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from "../abi/inotify.ts";
+import { IN_ATTRIB, IN_DELETE, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from "../abi/inotify.ts";
 import { isDirectory, S_IFCHR } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { createChild, directoryChanged, mayCreate, wantWrite } from "./create.ts";
-import { moveDentry, removeEntry, unhash } from "./dcache.ts";
+import { dput, moveDentry, removeEntry, unhash } from "./dcache.ts";
 import type { WalkContext } from "./fs_type.ts";
 import { dentryOf, type Dentry } from "./inode.ts";
 import { mountedAt } from "./mount.ts";
@@ -61,8 +61,9 @@ function dropLink(k: Kernel, dir: Node, victim: Node, dentry: Dentry): void {
   inode.ctimeNs = currentTime(k);
   directoryChanged(k, dir.inode, -1);
   notifyInode(k, inode, IN_ATTRIB);
-  notifyChild(k, dir.inode, inode, dentry.name, IN_DELETE);
+  // As Linux: the inode says that it goes before its directory does.
   removeEntry(k, dentry);
+  notifyChild(k, dir.inode, inode, dentry.name, IN_DELETE);
 }
 
 /** rmdir(2) of what `last` names. */
@@ -89,8 +90,8 @@ function dropDirectory(k: Kernel, dir: Node, victim: Node, dentry: Dentry): void
   victim.inode.nlink = 0;
   dir.inode.nlink--;
   directoryChanged(k, dir.inode, -1);
-  notifyChild(k, dir.inode, victim.inode, dentry.name, IN_DELETE | IN_ISDIR);
   removeEntry(k, dentry);
+  notifyChild(k, dir.inode, victim.inode, dentry.name, IN_DELETE);
 }
 
 /** Whether `above` is `below` or a directory that it lies in. */
@@ -181,8 +182,9 @@ function replaceName(k: Kernel, ctx: WalkContext, { from, to, source, target, fl
     } else target.inode.nlink--;
     target.inode.ctimeNs = currentTime(k);
     directoryChanged(k, to.dir.inode, -1);
+    // Held until all is told: then it goes, if nobody else has it.
+    gone.refs++;
     removeEntry(k, gone);
-    if (k.state.fs.inodes.has(target.inode.id)) notifyInode(k, target.inode, IN_ATTRIB);
   }
   if (isDir) {
     from.dir.inode.nlink--;
@@ -191,7 +193,8 @@ function replaceName(k: Kernel, ctx: WalkContext, { from, to, source, target, fl
   moveDentry(k, dentry, dentryOf(k, to.dir.dentry as number), to.name);
   directoryChanged(k, to.dir.inode, 1);
   source.inode.ctimeNs = currentTime(k);
-  notifyMove(k, from, to, source);
+  notifyMove(k, from, to, source, target);
+  if (gone !== null) dput(k, gone);
   return 0;
 }
 
@@ -210,15 +213,16 @@ function exchangeNames(k: Kernel, { from, to, source }: Move, one: Dentry, targe
   directoryChanged(k, to.dir.inode, 0);
   source.inode.ctimeNs = currentTime(k);
   target.inode.ctimeNs = source.inode.ctimeNs;
-  notifyMove(k, from, to, source);
-  notifyMove(k, to, from, target);
+  notifyMove(k, from, to, source, null);
+  notifyMove(k, to, from, target, null);
   return 0;
 }
 
-function notifyMove(k: Kernel, from: Last, to: Last, node: Node): void {
+/** Tells of a rename, and to the inode whose name was taken, `replaced`, that it lost one. */
+function notifyMove(k: Kernel, from: Last, to: Last, node: Node, replaced: Node | null): void {
   const cookie = k.state.fs.nextMoveCookie++;
-  const directory = isDirectory(node.inode.mode) ? IN_ISDIR : 0;
-  notifyChild(k, from.dir.inode, node.inode, from.name, IN_MOVED_FROM | directory, cookie);
-  notifyChild(k, to.dir.inode, node.inode, to.name, IN_MOVED_TO | directory, cookie);
+  notifyChild(k, from.dir.inode, node.inode, from.name, IN_MOVED_FROM, cookie);
+  notifyChild(k, to.dir.inode, node.inode, to.name, IN_MOVED_TO, cookie);
+  if (replaced !== null) notifyInode(k, replaced.inode, IN_ATTRIB);
   notifyInode(k, node.inode, IN_MOVE_SELF);
 }

@@ -1,8 +1,10 @@
 /** Reading directories: getdents64(2). */
 import { EFAULT, EINVAL, ENOTDIR } from "../abi/errno.ts";
 import { direntSize, putDirent } from "../abi/dirent.ts";
+import { IN_ACCESS } from "../abi/inotify.ts";
 import { putU16, putU64 } from "../lib/bytes.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
+import { notifyFile } from "../fs/notify.ts";
 import { nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyToUser } from "../mm/usercopy.ts";
@@ -56,6 +58,7 @@ function getdents(old: boolean) {
       return true;
     });
     if (result < 0) return result;
+    notifyFile(k, file, IN_ACCESS);
     if (used === 0) return full ? -EINVAL : 0;
     if (copyToUser(k, task, dirp, bytes.subarray(0, used)) === used) return used;
     file.pos = before;

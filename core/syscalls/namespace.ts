@@ -84,10 +84,10 @@ function symlinkAt(k: Kernel, task: Task, target: Addr, at: number, linkpath: Ad
 }
 
 /** Does something to a node's attributes on a mount that may be written, and tells watches. */
-function change(k: Kernel, node: Node | number, act: (node: Node) => number): number {
+function change(k: Kernel, node: Node | number, act: (node: Node) => number, tell = true): number {
   if (typeof node === "number") return node;
   const result = wantWrite(k, node.mnt) || act(node);
-  if (result === 0) notifyPlace(k, node, node.inode, IN_ATTRIB);
+  if (result === 0 && tell) notifyPlace(k, node, node.inode, IN_ATTRIB);
   return result;
 }
 
@@ -103,8 +103,12 @@ const chmodNode = (k: Kernel, task: Task, node: Node | number, bits: number): nu
 /** Ids of -1 stay as they are; they arrive unsigned. */
 const idOf = (id: number): number => (id === 0xffff_ffff ? -1 : id);
 
-const chownNode = (k: Kernel, task: Task, node: Node | number, owner: number, group: number): number =>
-  change(k, node, ({ inode }) => vfsChown(k, task.cred, inode, idOf(owner), idOf(group)));
+function chownNode(k: Kernel, task: Task, node: Node | number, owner: number, group: number): number {
+  const [uid, gid] = [idOf(owner), idOf(group)];
+  // As Linux: nobody is told of a change that changes nothing.
+  const tell = uid !== -1 || gid !== -1;
+  return change(k, node, ({ inode }) => vfsChown(k, task.cred, inode, uid, gid), tell);
+}
 
 function sysFchownat(k: Kernel, task: Task, [at, pathname, owner, group, how]: [number, Addr, number, number, number]): number {
   if ((how & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
