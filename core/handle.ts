@@ -4,6 +4,7 @@ import type { CallAnswer, Input, Output, Refusal } from "./input.ts";
 import type { Kernel } from "./kernel.ts";
 import { freshTurn } from "./turn.ts";
 import { createDriven, createProgram } from "./process/create.ts";
+import { base64Decode } from "./lib/bytes.ts";
 import { PROCESS_LIMIT } from "./process/limits.ts";
 import { deleteProcess } from "./process/delete.ts";
 import { checkKill } from "./process/kill.ts";
@@ -11,13 +12,14 @@ import { runUntil } from "./sched/scheduler.ts";
 import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
 import { taskOf, type Task } from "./sched/task.ts";
 import { wake, wakeTask } from "./sched/wait_queue.ts";
-import { decodeCall } from "./syscalls/decode.ts";
+import { decodeBatch, decodeCall, invalid } from "./syscalls/decode.ts";
 import { drivenFrame, endBatchEarly, sleepingAnswer, startBatch, startSingle } from "./syscalls/driven.ts";
-import type { Problem } from "./syscalls/json.ts";
+import { readInteger, type Problem } from "./syscalls/json.ts";
+import { memoryRows } from "./syscalls/memory.ts";
 import { SLEEPING_LIMIT } from "./syscalls/state.ts";
 import { makeHome } from "./programs/home.ts";
 import { programOf } from "./programs/program.ts";
-import { nextExpiryNs } from "./time/timer.ts";
+import { peekExpiryNs } from "./time/timer.ts";
 
 /** Steps that one call of `handle` takes when the caller names no budget. */
 export const DEFAULT_BUDGET = 200_000;
@@ -51,7 +53,7 @@ function act(k: Kernel, input: Acting): Output {
     case "signal": return signalProcess(k, input);
     case "syscall": return call(k, input.pid, input.callId, (task) => {
       const problems: Problem[] = [];
-      const decoded = decodeCall(k.tables, { call: input.call, ...(input.args === undefined ? {} : { args: input.args }) }, "/args", problems);
+      const decoded = decodeCall(k.tables, { call: input.call, ...(input.args === undefined ? {} : { args: input.args }) }, "/args", problems, input.raw === true);
       if (decoded === null) return { refused: "no-call", detail: `no system call is named ${String(input.call)}` };
       if (problems.length > 0) return invalid(problems);
       task.onFault = input.onFault ?? "signal";
@@ -60,11 +62,7 @@ function act(k: Kernel, input: Acting): Output {
     });
     case "batch": return call(k, input.pid, input.callId, (task) => {
       const problems: Problem[] = [];
-      const calls = input.calls.map((request, at) => {
-        const decoded = decodeCall(k.tables, request, `/calls/${at}/args`, problems);
-        if (decoded === null) problems.push({ path: `/calls/${at}/call`, message: `no system call is named ${String(request.call)}` });
-        return decoded ?? { nr: -1, placed: [] };
-      });
+      const calls = decodeBatch(k.tables, input.calls, problems);
       if (problems.length > 0) return invalid(problems);
       task.onFault = "signal";
       startBatch(k, task, input.callId, calls, input.onError);
@@ -72,11 +70,9 @@ function act(k: Kernel, input: Acting): Output {
     });
     case "store": return call(k, input.pid, input.callId, (task) => {
       task.onFault = input.onFault;
-      const problems: Problem[] = [];
-      const args = { addr: input.address, buf: { base64: input.base64 } };
-      const decoded = decodeCall(k.tables, { call: "store", args }, "", problems);
-      if (decoded === null || problems.length > 0) return invalid(problems);
-      startSingle(k, task, input.callId, decoded);
+      const [address, bytes] = [readInteger(input.address), base64Decode(input.base64)];
+      if (address === undefined || bytes === undefined) return { refused: "invalid", detail: "a store takes an address and bytes in base64" };
+      startSingle(k, task, input.callId, { nr: memoryRows.store.x86_64, placed: [address, { bytes }, bytes.length, 0] });
       return null;
     });
     case "program": return program(k, input);
@@ -144,10 +140,6 @@ function output(k: Kernel, more: boolean): Output {
 
 function refuse(k: Kernel, refusal: Refusal): Output {
   return { ...output(k, false), refusal };
-}
-
-function invalid(errors: Problem[]): Refusal {
-  return { refused: "invalid", detail: `${errors[0].path.slice(1).replaceAll("/", ".")} ${errors[0].message}`, errors: errors.slice(0, 20) };
 }
 
 /** A process that a caller may drive: alive, and with no call under way. */
@@ -233,9 +225,16 @@ function interruptCall(k: Kernel, callId: string): Output {
   return answered(settle(k), k, callId, tid);
 }
 
-/** When the next timer is due, ns of kernel time, or null: what a real clock's driver waits for. */
-export function nextTimerNs(k: Kernel): number | null {
-  const expiry = nextExpiryNs(k);
-  return expiry === Infinity ? null : expiry;
-}
+/** A real clock is moved so often while autonomous work waits for it, ns. */
+const HELD_BACK_NS = 10_000_000;
 
+/**
+ * When a real clock's driver should move the clock by itself, ns of kernel time, or null: at the next timer, and soon where
+ * autonomous work may only go on as the clock moves. Changes nothing.
+ */
+export function nextTimerNs(k: Kernel): number | null {
+  const { time, sched } = k.state;
+  const heldBack = sched.cpus.some((cpu) => cpu.queue.length > 0) ? time.nowNs + HELD_BACK_NS : Infinity;
+  const next = Math.min(peekExpiryNs(k), heldBack);
+  return next === Infinity ? null : next;
+}

@@ -8,7 +8,7 @@ import type { CallRequest, Input, Json, Refusal } from "./input.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelState } from "./state.ts";
 import { decodeState, encodeState } from "./snapshot.ts";
-import { decodeCall } from "./syscalls/decode.ts";
+import { decodeCall, invalid } from "./syscalls/decode.ts";
 import type { Problem } from "./syscalls/json.ts";
 import { syscallCatalogue as catalogue, type SyscallView } from "./read.ts";
 import { checkProgram } from "./programs/program.ts";
@@ -77,9 +77,7 @@ function prepareCalls(calls: CallRequest[], path: (at: number) => string): Refus
     }
     if (problems.length > 20) break;
   }
-  if (problems.length === 0) return null;
-  const [first] = problems;
-  return { refused: "invalid", detail: `${first.path.slice(1).replaceAll("/", ".")} ${first.message}`, errors: problems };
+  return problems.length === 0 ? null : invalid(problems);
 }
 
 /** Every system call with its typed arguments. */

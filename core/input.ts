@@ -32,7 +32,7 @@ export type Input =
   /** SIGKILL, and reaping when the process was made by `createProcess`. */
   | (At & { type: "killProcess"; pid: number })
   | (At & { type: "signal"; pid: number; signal: number; uid: number })
-  | (At & Called & { type: "syscall"; pid: number; call: string | number; args?: Json; onFault?: OnFault })
+  | (At & Called & { type: "syscall"; pid: number; call: string | number; args?: Json; onFault?: OnFault; /** The answer's bytes travel as they are, not in JSON. */ raw?: boolean })
   | (At & Called & { type: "batch"; pid: number; calls: CallRequest[]; onError: "stop" | "continue" })
   /** The process stores bytes at an address with the faults it takes (PUT memory). */
   | (At & Called & { type: "store"; pid: number; address: string; base64: string; onFault: OnFault })
@@ -83,6 +83,7 @@ export type Refusal =
   | { refused: "busy"; detail: string }
   | { refused: "invalid"; detail: string; errors?: { path: string; message: string }[] }
   | { refused: "errno"; errno: number; detail: string }
+  | { refused: "too-large"; detail: string; errors?: { path: string; message: string }[] }
   | { refused: "limit"; detail: string };
 
 export interface Output {

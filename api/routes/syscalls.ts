@@ -71,7 +71,7 @@ export const postSyscall = defineRoute({
       ...(body.args === undefined ? { argsPath: "" } : {}),
       input: () => ({
         type: "syscall", callId: sessions.newCallId(), pid: params.pid, call, ...(args === undefined ? {} : { args }),
-        ...(body.onFault === undefined ? {} : { onFault: body.onFault }),
+        ...(body.onFault === undefined ? {} : { onFault: body.onFault }), ...(raw ? { raw } : {}),
       }),
       reply({ answer, text }: Done) {
         const bytes = raw ? asBytes(answer!) : null;

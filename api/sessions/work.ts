@@ -56,10 +56,13 @@ export function refusalProblem(refusal: Refusal): Problem {
   switch (refusal.refused) {
     case "no-process": case "no-call": return new Problem(404, "not-found", sentence(refusal.detail));
     case "busy": return new Problem(409, "busy", sentence(refusal.detail));
-    case "invalid": {
+    case "invalid": case "too-large": {
       const [first] = refusal.errors ?? [];
-      return first === undefined ? invalid(sentence(refusal.detail)) : invalid(`${first.path}: ${first.message}.`, refusal.errors);
+      const detail = first === undefined ? sentence(refusal.detail) : `${first.path}: ${first.message}.`;
+      return refusal.refused === "invalid" ? invalid(detail, refusal.errors)
+        : new Problem(413, "too-large", detail, refusal.errors === undefined ? {} : { errors: refusal.errors });
     }
+    case "too-large": return new Problem(413, "too-large", sentence(refusal.detail), refusal.errors === undefined ? {} : { errors: refusal.errors });
     case "errno": return errnoProblem(refusal.errno, refusal.detail);
     case "limit": return tooMany(sentence(refusal.detail), 1);
   }
@@ -113,7 +116,7 @@ function refuseUnfit(input: InputBody, work: Act): void {
 
 /** The refusal with the paths of the caller's own body. */
 function placed(refusal: Refusal, { argsPath }: Act): Refusal {
-  if (argsPath === undefined || refusal.refused !== "invalid" || refusal.errors === undefined) return refusal;
+  if (argsPath === undefined || !("errors" in refusal) || refusal.errors === undefined) return refusal;
   return { ...refusal, errors: refusal.errors.map(({ path, message }) => ({ path: path.replace(/^\/args/, argsPath), message })) };
 }
 

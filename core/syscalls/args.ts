@@ -7,7 +7,7 @@ import { fget } from "../fs/fd_table.ts";
 import type { Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
-import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger, readReference, type Reference } from "./json.ts";
+import { BUFFER_LIMIT, RAW_BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger, readReference, type Reference } from "./json.ts";
 import { hex, showBytes, showString, unsigned } from "./strace.ts";
 
 export { hex, unsigned } from "./strace.ts";
@@ -28,6 +28,8 @@ export interface DecodeContext {
   /** An argument that was decoded before this one. */
   placed(name: string): Placed | undefined;
   problem(message: string): void;
+  /** The answer's bytes travel as they are: room for more than JSON carries. */
+  raw: boolean;
 }
 
 /** What showing and output see: the registers and the scratch memory after the call. */
@@ -301,7 +303,8 @@ export function outBuffer(name: string, sizedBy: string): ArgType {
     decode(value, context) {
       if (value === undefined) {
         const room = readInteger(context.given[sizedBy] ?? 0);
-        return { room: room === undefined ? BUFFER_LIMIT : Number(room < 0 || room > BUFFER_LIMIT ? BUFFER_LIMIT : room) };
+        const limit = context.raw ? RAW_BUFFER_LIMIT : BUFFER_LIMIT;
+        return { room: room === undefined ? limit : Number(room < 0 || room > limit ? limit : room) };
       }
       const placed = readPointer(value);
       if (placed !== undefined) return placed;
@@ -312,7 +315,13 @@ export function outBuffer(name: string, sizedBy: string): ArgType {
       if (register === 0) return "NULL";
       return filled(view) > 0 ? showBytes(view.read(register, 33), view.ret, register) : (view.ret === 0 ? "\"\"" : hex(register));
     },
-    output: (register, view) => (view.ret < 0 || register === 0 ? undefined : bytesToJson(view.read(register, filled(view)))),
+    output(register, view) {
+      if (view.ret < 0 || register === 0) return undefined;
+      // What was read into the caller's own memory may be more than JSON carries.
+      const { scratch } = view.task;
+      const own = scratch === null || register < scratch.base || register >= scratch.base + scratch.bytes.length;
+      return bytesToJson(view.read(register, own ? Math.min(filled(view), BUFFER_LIMIT) : filled(view)));
+    },
   });
 }
 

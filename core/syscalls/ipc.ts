@@ -48,7 +48,7 @@ const sembuf: Codec & { size: number } = {
   size: sembufLayout.size,
   encode(value, problem) {
     if (!isObject(value) || typeof value.sem_flg !== "string") return plainSembuf.encode(value, problem);
-    const named = flags("sem_flg", semFlags).decode(value.sem_flg, { given: {}, placed: () => undefined, problem });
+    const named = flags("sem_flg", semFlags).decode(value.sem_flg, { given: {}, placed: () => undefined, problem, raw: false });
     return plainSembuf.encode({ ...value, sem_flg: typeof named === "number" ? named : 0 }, problem);
   },
   show(bytes, view) {

@@ -49,11 +49,22 @@ export function readReference(value: Json | undefined): Reference | undefined {
   return undefined;
 }
 
-/** The largest buffer that a caller may send or ask for in one call, bytes. */
-export const BUFFER_LIMIT = 16 << 20;
+/** The largest buffer that a caller may send or ask for in JSON, and the largest where the bytes travel as they are. */
+export const BUFFER_LIMIT = 1 << 20;
+export const RAW_BUFFER_LIMIT = 16 << 20;
+/** All buffers of one batch: what is answered must fit one JSON text. */
+export const BATCH_BUFFERS = 64 << 20;
+/** What is said of a larger one; the service answers it as too large. */
+export const TOO_LARGE = `has more than ${BUFFER_LIMIT} bytes, the most of one buffer in JSON`;
+
+/** `value` as bytes, within the limit of one buffer. */
+export function readBytes(value: Json | undefined): Uint8Array | string | undefined {
+  const bytes = readAnyBytes(value);
+  return bytes instanceof Uint8Array && bytes.length > BUFFER_LIMIT ? TOO_LARGE : bytes;
+}
 
 /** Bytes as callers write them: text, `{base64}`, `{hex}`, `{zero}`, `{i32}`, `{u32}`, `{u64}`; a message when malformed, undefined when it is no form of bytes. */
-export function readBytes(value: Json | undefined): Uint8Array | string | undefined {
+function readAnyBytes(value: Json | undefined): Uint8Array | string | undefined {
   if (typeof value === "string") return utf8Encode(value);
   if (!isObject(value)) return undefined;
   if ("base64" in value) {
@@ -63,12 +74,13 @@ export function readBytes(value: Json | undefined): Uint8Array | string | undefi
   if ("zero" in value) {
     const count = value.zero;
     if (typeof count !== "number" || !Number.isInteger(count) || count < 0) return "zero takes a count of bytes";
-    return count > BUFFER_LIMIT ? `a buffer has at most ${BUFFER_LIMIT} bytes` : new Uint8Array(count);
+    return count > BUFFER_LIMIT ? TOO_LARGE : new Uint8Array(count);
   }
   for (const [name, size] of [["i32", 4], ["u32", 4], ["u64", 8], ["i64", 8]] as const) {
     if (!(name in value)) continue;
     const number = readInteger(value[name]);
     if (number === undefined) return `${name} takes an integer`;
+    if (size === 4 && (number < -(2 ** 31) || number >= 2 ** 32)) return `${name} takes an integer of 32 bits`;
     const bytes = new Uint8Array(size);
     let rest = BigInt.asUintN(64, BigInt(number));
     for (let at = 0; at < size; at++, rest >>= 8n) bytes[at] = Number(rest & 255n);

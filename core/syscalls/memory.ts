@@ -10,7 +10,7 @@ import { copyFromUser, writeUser } from "../mm/usercopy.ts";
 import { forceSignal } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
 import { addr, choice, inBuffer, outBuffer, shownIf, size } from "./args.ts";
-import { BUFFER_LIMIT } from "./json.ts";
+import { RAW_BUFFER_LIMIT } from "./json.ts";
 import type { Rows } from "./row.ts";
 
 type Word = number | bigint;
@@ -25,7 +25,7 @@ function faulted(k: Kernel, task: Task, { signal, siCode, addr: at }: BadAccess,
 }
 
 function count(length: Word): number {
-  return typeof length === "bigint" ? BUFFER_LIMIT : Math.min(length, BUFFER_LIMIT);
+  return typeof length === "bigint" ? RAW_BUFFER_LIMIT : Math.min(length, RAW_BUFFER_LIMIT);
 }
 
 function load(k: Kernel, task: Task, [at, length, buf, onFault]: [Word, Word, Word, number]): number {

@@ -4,7 +4,7 @@ import { iovecLayout } from "../abi/socket.ts";
 import type { Json } from "../input.ts";
 import { hex, readPointer, showAddress, unsigned, uint32, type ArgType, type Block, type CallView } from "./args.ts";
 import { padded, type Codec } from "./codec.ts";
-import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
+import { BUFFER_LIMIT, RAW_BUFFER_LIMIT, TOO_LARGE, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
 import { quote, showBytes } from "./strace.ts";
 
 /** One buffer of a vector as it lies in user memory. */
@@ -43,7 +43,7 @@ export function segmentsAt(register: number | bigint, count: number | bigint, vi
 /** Reads `[bytes, …]` or `[{ iov_len }, …]`, whose bases may be given as pointers. */
 export function readVector(value: Json | undefined, problem: (message: string) => void): Block | undefined {
   if (!Array.isArray(value)) return undefined;
-  let room = BUFFER_LIMIT;
+  let room = RAW_BUFFER_LIMIT;
   const block: Block = { bytes: new Uint8Array(value.length * IOVEC), pointers: [] };
   value.forEach((item, at) => {
     let to: Block | number | bigint = 0;
@@ -53,16 +53,19 @@ export function readVector(value: Json | undefined, problem: (message: string) =
       if (length === undefined) return problem(`[${at}].iov_len takes an integer`);
       len = length;
       const base = "iov_base" in item ? readPointer(item.iov_base) : undefined;
+      const most = Math.min(room, BUFFER_LIMIT);
       if (typeof base === "number" || typeof base === "bigint") to = base;
-      else to = { bytes: new Uint8Array(Number(length < 0 || length > room ? room : length)) };
+      else if ("iov_base" in item) return problem(`[${at}].iov_base takes a pointer; bytes stand for the whole element`);
+      else to = { bytes: new Uint8Array(Number(length < 0 || length > most ? most : length)) };
     } else {
       const bytes = readBytes(item);
+      if (bytes === TOO_LARGE) return problem(TOO_LARGE);
       if (!(bytes instanceof Uint8Array)) return problem(`[${at}] takes bytes or { iov_len }`);
       to = { bytes };
       len = bytes.length;
     }
     if (typeof to === "object") room -= to.bytes.length;
-    if (room < 0) return problem(`all buffers together have at most ${BUFFER_LIMIT} bytes`);
+    if (room < 0) return problem(`all buffers together have at most ${RAW_BUFFER_LIMIT} bytes`);
     setWord(block.bytes, at * IOVEC + 8, len);
     if (typeof to === "object" ? to.bytes.length > 0 : to !== 0) block.pointers?.push({ at: at * IOVEC, to });
   });

@@ -159,7 +159,7 @@ test("a signal ends a long write with what was sent", async () => {
   const m = await Sockets.boot();
   const [client] = m.connection();
   m.ok("rt_sigaction", { signum: "SIGUSR1", act: { sa_handler: "count" } });
-  const write = m.sleeps("write", { fd: client, buf: { zero: 8 << 20 } });
+  const write = m.sleeps("writev", { fd: client, iov: Array.from({ length: 8 }, () => ({ zero: 1 << 20 })) });
   m.feed({ type: "signal", pid: m.pid, signal: 10, uid: 0 });
   const { ret, errno } = m.after(write);
   expect(errno).toBeNull();
