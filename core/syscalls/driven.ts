@@ -1,5 +1,5 @@
 /** Calls that a caller drives: single ones and batches, their answers, and what is kept of those that slept. */
-import { EINVAL, EINTR } from "../abi/errno.ts";
+import { EINTR, EINVAL, ENOBUFS } from "../abi/errno.ts";
 import { signalName } from "../abi/signal.ts";
 import { WEXITSTATUS, WIFSIGNALED, WTERMSIG } from "../abi/wait.ts";
 import type { CallAnswer, Json } from "../input.ts";
@@ -18,6 +18,9 @@ import { KEPT_BYTES, KEPT_PER_PROCESS } from "./state.ts";
 /** Calls of a batch that one step makes: a step stays well under a millisecond. */
 const CALLS_A_STEP = 64;
 
+/** About how many bytes the answers of a batch hold together, so that they fit one JSON text; the calls after that are ENOBUFS. */
+const BATCH_ANSWER_BYTES = 64 << 20;
+
 interface SingleLocals {
   callId: string;
   call: DecodedCall;
@@ -34,6 +37,8 @@ interface BatchLocals {
   regs: (number | bigint)[];
   startNs: number;
   interrupted: boolean;
+  /** About how many bytes `results` holds. */
+  bytes: number;
 }
 
 function cpuNs(k: Kernel): number {
@@ -47,7 +52,7 @@ export function startSingle(k: Kernel, task: Task, callId: string, call: Decoded
 }
 
 export function startBatch(k: Kernel, task: Task, callId: string, calls: DecodedCall[], onError: "stop" | "continue"): void {
-  const locals: BatchLocals = { callId, calls, onError, results: [], regs: [], startNs: 0, interrupted: false };
+  const locals: BatchLocals = { callId, calls, onError, results: [], regs: [], startNs: 0, interrupted: false, bytes: 0 };
   task.frames.unshift({ code: "call.batch", step: "begin", locals, ret: 0 });
   if (task.frames.length === 1) enqueue(k, task);
 }
@@ -82,18 +87,24 @@ steps<BatchLocals>("call.batch", {
       if (batchOver(task, locals)) return endBatch(k, task, locals);
       const result = startNext(k, task, locals);
       if (typeof result === "object") return result;
-      locals.results.push(answerCall(k, task, locals.calls[locals.results.length].nr, locals.regs, result, cpuNs(k) - locals.startNs));
-      task.scratch = null;
+      addResult(k, task, locals, result);
     }
     return to("next");
   },
   slept: (k, task, frame) => {
     const { locals, ret } = frame;
-    locals.results.push(answerCall(k, task, locals.calls[locals.results.length].nr, locals.regs, ret, cpuNs(k) - locals.startNs));
-    task.scratch = null;
+    addResult(k, task, locals, ret);
     return to("next");
   },
 });
+
+function addResult(k: Kernel, task: Task, locals: BatchLocals, ret: number | bigint): void {
+  const { nr } = locals.calls[locals.results.length];
+  const answer = answerCall(k, task, nr, locals.regs, ret, cpuNs(k) - locals.startNs);
+  locals.results.push(answer);
+  if (k.tables.syscalls[nr]?.pointers === true) locals.bytes += sizeOf(answer);
+  task.scratch = null;
+}
 
 function batchOver(task: Task, { calls, results, onError, interrupted }: BatchLocals): boolean {
   const last = results[results.length - 1];
@@ -115,9 +126,9 @@ function startNext(k: Kernel, task: Task, locals: BatchLocals): number | bigint 
   const regs = place(task, call.placed, resolve, locals.results);
   locals.regs = regs ?? call.placed.map((arg) => (typeof arg === "object" ? 0 : arg));
   call.placed.length = 0; // the scratch area owns its blocks now
-  if (regs === undefined) {
+  if (regs === undefined || locals.bytes > BATCH_ANSWER_BYTES) {
     charge(k, 0);
-    return -EINVAL;
+    return regs === undefined ? -EINVAL : -ENOBUFS;
   }
   return syscall(k, task, call.nr, regs);
 }
