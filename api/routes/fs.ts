@@ -64,8 +64,7 @@ function look(
     const bytes = seen.bytes.subarray(0, length);
     if (query.format === "json") return { status: 200 as const, json: procJson(path, Buffer.from(bytes).toString()) };
     const headers: Record<string, string> = seen.bytes.length > length ? { "X-Truncated": "true" } : {};
-    const isView = /^\/+(proc|sys)(\/|$)/.test(path);
-    return { status: 200 as const, bytes: bytes.slice(), headers, ...(isView ? { contentType: "text/plain; charset=utf-8" } : {}) };
+    return { status: 200 as const, bytes: bytes.slice(), headers, ...(seen.computed ? { contentType: "text/plain; charset=utf-8" } : {}) };
   });
 }
 

@@ -89,6 +89,16 @@ describe("bodies", () => {
     expect(chunked).toMatch(/^HTTP\/1.1 413 /);
   });
 
+  test("a buffer of more than 1 MiB in JSON is 413; one of 16 MiB travels raw", async () => {
+    for (const buf of [{ zero: (1 << 20) + 1 }, "x".repeat((1 << 20) + 1), { base64: Buffer.alloc((1 << 20) + 1).toString("base64") }]) {
+      expectProblem(await session.call(pid, "write", { fd: 1, buf }), 413, "too-large");
+    }
+    expect((await session.call(pid, "write", { fd: 1, buf: { zero: 1 << 20 } })).body.ret).toBe(1 << 20);
+    const { ret: fd } = await session.must(pid, "openat", { pathname: "/dev/zero", flags: "O_RDONLY" });
+    const raw = await session.call(pid, "read", { fd, count: 16 << 20 }, { headers: { Accept: "application/octet-stream" } });
+    expect([raw.headers["x-ret"], raw.bytes.length]).toEqual([String(16 << 20), 16 << 20]);
+  });
+
   test("100,000 calls in a batch are 413, 10,000 are done", async () => {
     const call = { call: "getpid" };
     expectProblem(await session.batch(pid, Array.from({ length: 100_000 }, () => call)), 413, "too-large");
