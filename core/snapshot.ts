@@ -5,7 +5,7 @@
 import { assert } from "./lib/assert.ts";
 import { utf8Decode, utf8Encode } from "./lib/bytes.ts";
 
-/** Raised when the encoding or the state's shape changes; a migration for each stands in migrations.ts. */
+/** Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before. */
 export const SNAPSHOT_FORMAT = 1;
 
 const MAGIC = [0x53, 0x59, 0x53, 0x4c];
