@@ -190,6 +190,7 @@ function nextData(inode: Inode, from: number): number {
 function fallocate(k: Kernel, task: Task, file: OpenFile, mode: number, offset: number, length: number): number {
   if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return -EOPNOTSUPP;
   const inode = inodeOf(k, file.inode);
+  inode.mode = withoutPrivileges(task.cred, inode.mode);
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) return punchHole(k, inode, offset, length);
   const end = offset + length;
   if (end > inode.size) {

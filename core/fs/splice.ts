@@ -19,7 +19,7 @@ import { asPipe, dropBuffer, isFull, type Pipe, type PipeBuffer } from "./pipe.t
 
 const IN = POLLIN | POLLRDNORM;
 const OUT = POLLOUT | POLLWRNORM;
-/** Bytes that are moved at a time: as much as a pipe holds. */
+/** Bytes of the pages that are moved at a time: as many as a pipe holds. */
 const CHUNK = 65_536;
 
 /** Where one side of a transfer is: the file's own position, or one that the caller keeps. */
@@ -68,9 +68,10 @@ function pump(k: Kernel, task: Task, transfer: Transfer): SyscallResult {
   while (transfer.left > 0) {
     if (spliceRead === undefined) return transfer.done > 0 ? transfer.done : -EINVAL;
     if (typeof transfer.inPos === "bigint") break;
-    const bytes = spliceRead(k, source, transfer.inPos, Math.min(CHUNK, transfer.left));
+    const bytes = spliceRead(k, source, transfer.inPos, Math.min(CHUNK - (transfer.inPos % PAGE_SIZE), transfer.left));
     if (typeof bytes === "number") return transfer.done > 0 ? transfer.done : bytes;
     if (bytes.length === 0) break;
+    if (source.inode === target.inode) repeat(bytes, Number(transfer.outPos) - transfer.inPos);
     if (spliceWrite === undefined) return transfer.done > 0 ? transfer.done : -EINVAL;
     charge(k, 2 * bytes.length * costs(k).copyPerByteNs);
     const at: Position = { pos: transfer.outPos };
@@ -83,6 +84,15 @@ function pump(k: Kernel, task: Task, transfer: Transfer): SyscallResult {
     if (!account(transfer, Number(written), bytes.length)) return transfer.done > 0 ? transfer.done : written;
   }
   return transfer.done;
+}
+
+/**
+ * A file is copied into itself, `distance` bytes further on: as Linux, whose pipe holds the pages and no copy of them, the
+ * bytes that were just written are read again.
+ */
+function repeat(bytes: Uint8Array, distance: number): void {
+  if (distance <= 0) return;
+  for (let at = distance; at < bytes.length; at++) bytes[at] = bytes[at - distance];
 }
 
 /** Counts what a write took; false when it took fewer than it was given, or none. */

@@ -84,10 +84,10 @@ function symlinkAt(k: Kernel, task: Task, target: Addr, at: number, linkpath: Ad
 }
 
 /** Does something to a node's attributes on a mount that may be written, and tells watches. */
-function change(k: Kernel, node: Node | number, act: (node: Node) => number, tell = true): number {
+function change(k: Kernel, node: Node | number, act: (node: Node) => number): number {
   if (typeof node === "number") return node;
   const result = wantWrite(k, node.mnt) || act(node);
-  if (result === 0 && tell) notifyPlace(k, node, node.inode, IN_ATTRIB);
+  if (result === 0) notifyPlace(k, node, node.inode, IN_ATTRIB);
   return result;
 }
 
@@ -104,10 +104,13 @@ const chmodNode = (k: Kernel, task: Task, node: Node | number, bits: number): nu
 const idOf = (id: number): number => (id === 0xffff_ffff ? -1 : id);
 
 function chownNode(k: Kernel, task: Task, node: Node | number, owner: number, group: number): number {
+  if (typeof node === "number") return node;
   const [uid, gid] = [idOf(owner), idOf(group)];
+  const { mode } = node.inode;
+  const result = wantWrite(k, node.mnt) || vfsChown(k, task.cred, node.inode, uid, gid);
   // As Linux: nobody is told of a change that changes nothing.
-  const tell = uid !== -1 || gid !== -1;
-  return change(k, node, ({ inode }) => vfsChown(k, task.cred, inode, uid, gid), tell);
+  if (result === 0 && (uid !== -1 || gid !== -1 || node.inode.mode !== mode)) notifyPlace(k, node, node.inode, IN_ATTRIB);
+  return result;
 }
 
 function sysFchownat(k: Kernel, task: Task, [at, pathname, owner, group, how]: [number, Addr, number, number, number]): number {
