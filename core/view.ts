@@ -28,12 +28,13 @@ export interface ViewOptions {
 export interface DirectoryItem {
   name: string;
   ino: number;
-  /** File type and permissions; of a computed directory's entries the type alone. */
+  /** File type and permissions. */
   mode: number;
 }
 
 export type Seen =
-  | { kind: "file"; bytes: Uint8Array; mode: number; uid: number; gid: number; size: number }
+  /** `computed`: a view of the kernel and no stored file. */
+  | { kind: "file"; bytes: Uint8Array; mode: number; uid: number; gid: number; size: number; computed: boolean }
   | { kind: "directory"; entries: DirectoryItem[]; mode: number; uid: number; gid: number }
   | { kind: "link"; target: string; mode: number; uid: number; gid: number }
   /** A negative errno; -EINVAL for devices, FIFOs, sockets and files that a look would consume. */
@@ -59,7 +60,7 @@ export function view(k: Kernel, viewer: Viewer, path: string, { offset = 0, leng
   }
   const bytes = bytesOf(k, ctx, node, offset, length);
   if (typeof bytes === "number") return { errno: bytes };
-  return { kind: "file", bytes, mode, uid, gid, size: node.inode.size };
+  return { kind: "file", bytes, mode, uid, gid, size: node.inode.size, computed: typeof node.dentry === "string" };
 }
 
 /** Names are kept a character a byte; people read UTF-8. */
@@ -74,7 +75,12 @@ function targetOf(k: Kernel, ctx: WalkContext, { mnt, dentry, inode }: Node): st
 
 function entriesOf(k: Kernel, ctx: WalkContext, { mnt, dentry, inode }: Node): DirectoryItem[] | number {
   const type = computedType(k, sbOf(k, mnt));
-  if (type !== null && typeof dentry === "string") return type.list(k, dentry, ctx) ?? -EINVAL;
+  if (type !== null && typeof dentry === "string") {
+    return type.list(k, dentry, ctx)?.map(({ name, ino, mode }) => {
+      const child = walkPath(k, ctx, { mnt, dentry }, name, { follow: false });
+      return { name, ino, mode: typeof child === "number" ? mode : child.inode.mode };
+    }) ?? -EINVAL;
+  }
   return [...(inode.entries ?? [])].map(([name, id]) => {
     const child = inodeOf(k, dentryOf(k, id).inode);
     return { name: text(name), ino: child.ino, mode: child.mode };

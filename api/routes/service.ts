@@ -3,6 +3,7 @@ import { z } from "zod";
 import { unavailable } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { defineRoute } from "../route.ts";
+import { PageQuery, pageInMemory, pageSchema } from "../schemas.ts";
 import { syscallCatalogue } from "../sessions/core.ts";
 
 const tag = "Service";
@@ -63,8 +64,13 @@ const Syscall = z.object({
 export const getSyscalls = defineRoute({
   id: "listSyscalls", method: "get", path: "/v1/syscalls", tag, access: "none",
   summary: "The system calls: numbers, names, arguments, what is partial",
-  responses: { 200: z.object({ items: z.array(Syscall), nextCursor: z.null() }) },
-  handle: () => ({ status: 200, json: { items: syscallCatalogue(), nextCursor: null } }),
+  description: "All of them, or a page where `limit` or `cursor` is given.",
+  query: PageQuery,
+  responses: { 200: pageSchema(Syscall, "SyscallPage") },
+  handle({ query }) {
+    const items = syscallCatalogue();
+    return { status: 200, json: query.limit === undefined && query.cursor === undefined ? { items, nextCursor: null } : pageInMemory(items, query) };
+  },
 });
 
 export const serviceRoutes = [getHealth, getReady, getMetrics, getOpenapiYaml, getOpenapiJson, getLimits, getSyscalls];

@@ -19,7 +19,7 @@ const CallBody = z.looseObject({ args: z.unknown().optional(), onFault: OnFault.
 const READS = new Set<string | number>(["read", "pread64", "recvfrom", 0, 17, 45]);
 
 export function callName(text: string): string | number {
-  return /^\d{1,10}$/.test(text) ? Number(text) : text;
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 /** Named arguments may stand for themselves: `{ "fd": 3 }` is `{ "args": { "fd": 3 } }`. */

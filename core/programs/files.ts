@@ -1,6 +1,6 @@
 /** What the file routes do, as processes of the caller's uid: write a file, make a directory, remove either. */
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../abi/fcntl.ts";
-import { EISDIR, EPERM } from "../abi/errno.ts";
+import { EISDIR } from "../abi/errno.ts";
 import { isRegular, statLayout } from "../abi/stat.ts";
 import { base64Decode, getU32 } from "../lib/bytes.ts";
 import { NEXT, steps, to } from "../sched/steps.ts";
@@ -85,7 +85,7 @@ program(
   steps<{ path: string }>("remove", {
     unlink: (k, task, frame) => sysWith(k, task, frame, "unlinkat", [AT_FDCWD, cstr(frame.locals.path), 0]),
     unlinked: (k, task, frame) =>
-      (frame.ret === -EISDIR || frame.ret === -EPERM
+      (frame.ret === -EISDIR
         ? sysWith(k, task, frame, "unlinkat", [AT_FDCWD, cstr(frame.locals.path), AT_REMOVEDIR])
         : frame.ret),
     removed: (_k, _task, { ret }) => ret,

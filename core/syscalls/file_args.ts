@@ -172,7 +172,10 @@ export const pollfd: Codec & { size: number } = {
   },
   decode(bytes) {
     const { fd, events, revents } = decodeStruct(pollfdLayout, bytes);
-    return { fd, events: formatFlags(pollEvents, events & 0xffff), revents: formatFlags(pollEvents, revents & 0xffff) };
+    return {
+      fd, events: formatFlags(pollEvents, events & 0xffff), eventsNumber: events & 0xffff,
+      revents: formatFlags(pollEvents, revents & 0xffff), reventsNumber: revents & 0xffff,
+    };
   },
   show(bytes) {
     const { fd, events, revents } = decodeStruct(pollfdLayout, bytes);

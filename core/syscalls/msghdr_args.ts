@@ -158,7 +158,7 @@ function headerJson(bytes: Uint8Array, view: CallView, count: number): Json {
     msg_name: sockaddrJson(view.read(fields.msg_name, Math.max(0, Math.min(fields.msg_namelen, SOCKADDR_STORAGE_SIZE)))),
     msg_iov: scatter(segments, view.returning(Math.min(count, total))) ?? [],
     msg_control: controlJson(view.read(fields.msg_control, Number(fields.msg_controllen))),
-    msg_flags: formatFlags(msgFlags, fields.msg_flags),
+    msg_flags: formatFlags(msgFlags, fields.msg_flags), msg_flagsNumber: fields.msg_flags,
   };
 }
 

@@ -1,0 +1,60 @@
+/** What is looked at says what it is, and flags come back as names and as numbers. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TestService, type TestSession } from "../helpers/service.ts";
+
+let service: TestService;
+let session: TestSession;
+let pid: number;
+beforeAll(async () => {
+  service = await TestService.start();
+  session = await service.session();
+  pid = await session.process();
+});
+afterAll(() => service.stop());
+
+test("entries of computed directories have their permissions", async () => {
+  const modes = async (path: string) => Object.fromEntries(
+    (await session.ask("get", path)).body.entries.map(({ name, type, mode }: Record<string, string>) => [name, `${type} ${mode}`]),
+  );
+  expect(await modes("/proc")).toMatchObject({ version: "file 0444", sys: "directory 0555", 1: "directory 0555", mounts: "link 0777" });
+  expect(await modes("/sys")).toMatchObject({ kernel: "directory 0755", module: "directory 0755" });
+});
+
+test("a view is text by whatever path it is reached, a stored file is bytes", async () => {
+  await session.ask("put", "/fs/tmp/own", { raw: "x" });
+  await session.must(pid, "symlink", { target: "/proc/version", linkpath: "/tmp/version" });
+  for (const path of ["/fs/proc/version", "/fs/tmp/..%2Fproc/version", "/fs/tmp/version"]) {
+    expect((await session.ask("get", path)).headers["content-type"], path).toBe("text/plain; charset=utf-8");
+  }
+  expect((await session.ask("get", "/fs/proc/../tmp/own".replaceAll("../", "..%2F"))).headers["content-type"]).toBe("application/octet-stream");
+});
+
+test("what may not be removed is forbidden, whatever it is", async () => {
+  expect(await session.ask("delete", "/fs/proc/version")).toMatchObject({ status: 403, body: { errno: "EPERM" } });
+  await session.ask("put", "/fs/tmp/directory?dir");
+  expect((await session.ask("delete", "/fs/tmp/directory")).status).toBe(204);
+});
+
+test("poll's events and a message's flags come back as names and as numbers", async () => {
+  const { pipefd: [, write] } = await session.must(pid, "pipe2");
+  expect((await session.must(pid, "poll", { fds: [{ fd: write, events: "POLLOUT|POLLPRI" }], timeout: 0 })).fds)
+    .toEqual([{ fd: write, events: "POLLPRI|POLLOUT", eventsNumber: 6, revents: "POLLOUT", reventsNumber: 4 }]);
+  const { sv: [one, other] } = await session.must(pid, "socketpair", { domain: "AF_UNIX", type: "SOCK_DGRAM" });
+  await session.must(pid, "sendto", { sockfd: one, buf: "long" });
+  expect((await session.must(pid, "recvmsg", { sockfd: other, msg: { msg_iov: [{ iov_len: 2 }] } })).msg)
+    .toMatchObject({ msg_flags: "MSG_TRUNC", msg_flagsNumber: 0x20 });
+});
+
+test("a list of system calls is paged where a page is asked for", async () => {
+  const whole = (await service.ask("get", "/v1/syscalls")).body;
+  expect(whole).toMatchObject({ nextCursor: null });
+  const first = (await service.ask("get", "/v1/syscalls?limit=200")).body;
+  const rest = (await service.ask("get", `/v1/syscalls?limit=200&cursor=${first.nextCursor}`)).body;
+  expect([...first.items, ...rest.items]).toEqual(whole.items);
+  expect((await service.ask("get", "/v1/syscalls?limit=201")).status).toBe(422);
+});
+
+test("any number is a call: one outside the table is ENOSYS, an unknown name 404", async () => {
+  for (const call of ["999", "-1", "99999999999"]) expect((await session.call(pid, call)).body, call).toMatchObject({ ret: -1, errno: "ENOSYS" });
+  for (const call of ["nosuch", "12x", "-"]) expect((await session.call(pid, call)).status, call).toBe(404);
+});
