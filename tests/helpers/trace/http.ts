@@ -75,8 +75,8 @@ export class HttpMachine implements Machine {
     return this.json("POST", `/processes/${pid}/syscalls/${call}`, access ? { ...args, onFault: "report" } : args, { prefer: "wait=0" });
   }
 
-  async wait(pid: number, callId: string, ms: number): Promise<CallAnswer> {
-    const path = `/processes/${pid}/calls/${encodeURIComponent(callId)}`;
+  async wait(_pid: number, callId: string, ms: number): Promise<CallAnswer> {
+    const path = `/calls/${encodeURIComponent(callId)}`;
     const look = (): Promise<CallAnswer> => this.json("GET", path, undefined, { prefer: "wait=0" });
     for (let waited = 0; waited < ms; waited += TICK_MS) {
       const answer = await look();
