@@ -36,6 +36,7 @@ export function liveThreads(k: Kernel, group: ThreadGroup): Task[] {
 /** Files that the call under way held: the task dies inside it, as of an oops, and it never returns to put them. */
 function putHeldFiles(k: Kernel, task: Task): void {
   for (const { code, locals } of task.frames) {
+    if (code === "fs.held" || code === "fs.ioctl") k.tables.hooks.fput(k, (locals as { file: number }).file);
     if (code !== "syscall") continue;
     const call = locals as { held: (number | null)[] | null };
     for (const fileId of call.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
