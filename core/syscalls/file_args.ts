@@ -164,8 +164,10 @@ export const pollfd: Codec & { size: number } = {
   room: () => pollfdLayout.size,
   length: () => pollfdLayout.size,
   encode(value, problem) {
-    if (!isObject(value)) {
-      problem("takes { fd, events }");
+    const raw = readBytes(value);
+    if (raw instanceof Uint8Array && raw.length === pollfdLayout.size) return raw;
+    if (!isObject(value) || raw !== undefined || !onlyHas(value, ["fd", "events", "eventsNumber", "revents", "reventsNumber"])) {
+      problem(`takes { fd, events }, or its ${pollfdLayout.size} bytes`);
       return new Uint8Array(pollfdLayout.size);
     }
     return encodeStruct(pollfdLayout, { fd: readInteger(value.fd ?? 0) ?? 0, events: readEvents(pollEvents, value.events, problem) });
@@ -184,6 +186,10 @@ export const pollfd: Codec & { size: number } = {
   },
 };
 
+function onlyHas(value: { [name: string]: Json }, names: string[]): boolean {
+  return Object.keys(value).every((name) => names.includes(name));
+}
+
 function readEvents(table: FlagTable, value: Json | undefined, problem: (message: string) => void): number {
   if (value === undefined) return 0;
   const number = typeof value === "string" ? parseFlags(table, value) : readInteger(value);
@@ -197,8 +203,10 @@ export const epollEvent: Codec & { size: number } = {
   room: () => epollEventLayout.size,
   length: () => epollEventLayout.size,
   encode(value, problem) {
-    if (!isObject(value)) {
-      problem("takes { events, data }");
+    const raw = readBytes(value);
+    if (raw instanceof Uint8Array && raw.length === epollEventLayout.size) return raw;
+    if (!isObject(value) || raw !== undefined || !onlyHas(value, ["events", "eventsNumber", "data"])) {
+      problem(`takes { events, data }, or its ${epollEventLayout.size} bytes`);
       return new Uint8Array(epollEventLayout.size);
     }
     const data = readInteger(value.data ?? 0);

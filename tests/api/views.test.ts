@@ -45,6 +45,16 @@ test("poll's events and a message's flags come back as names and as numbers", as
     .toMatchObject({ msg_flags: "MSG_TRUNC", msg_flagsNumber: 0x20 });
 });
 
+test("a pollfd and an epoll_event may be given as bytes; a misspelt field is refused", async () => {
+  const { pipefd: [, write] } = await session.must(pid, "pipe2");
+  const le = (number: number, size: number) => { const bytes = Buffer.alloc(size); bytes.writeUInt32LE(number); return bytes.toString("hex"); };
+  expect((await session.must(pid, "poll", { fds: [{ hex: le(write, 4) + le(4, 4) }], timeout: 0 })).fds).toMatchObject([{ fd: write, revents: "POLLOUT" }]);
+  const { ret: epfd } = await session.must(pid, "epoll_create1");
+  await session.must(pid, "epoll_ctl", { epfd, op: "EPOLL_CTL_ADD", fd: write, event: { hex: le(4, 4) + le(77, 8) } });
+  expect((await session.must(pid, "epoll_wait", { epfd, maxevents: 1, timeout: 0 })).events).toEqual([{ events: "EPOLLOUT", eventsNumber: 4, data: 77 }]);
+  for (const fds of [[{ fd: write, evnts: 4 }], [{ hex: "00" }]]) expect((await session.call(pid, "poll", { fds, timeout: 0 })).status).toBe(422);
+});
+
 test("a list of system calls is paged where a page is asked for", async () => {
   const whole = (await service.ask("get", "/v1/syscalls")).body;
   expect(whole).toMatchObject({ nextCursor: null });
