@@ -16,8 +16,8 @@ export interface Hooks {
   exitIpc(k: Kernel, task: Task): void;
   /** A timer's signal was taken from its queue: a periodic timer is armed again, its overruns are told. */
   timerSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingSignal): void;
-  /** What /bin/NAME runs when it is executed with these arguments; null when no program of ours has that name. */
-  execProgram(k: Kernel, name: string, argv: string[], envp: string[]): { code: string; locals: unknown } | null;
+  /** What runs when the file at this absolute path is executed with these arguments; null when it is no program of ours. */
+  execProgram(k: Kernel, path: string, argv: string[], envp: string[]): { code: string; locals: unknown } | null;
   /** Releases an open file whose last reference is gone; a number, or steps when its release sleeps. */
   releaseFile(k: Kernel, task: Task, fileId: number): SyscallResult;
 

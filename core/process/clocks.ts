@@ -7,27 +7,52 @@ import {
 import type { Kernel } from "../kernel.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { boottimeNs, now, realtimeNs, tickNs } from "../time/clock.ts";
-import { groupTimes, type CpuTimes } from "./cputime.ts";
+import { groupTimes } from "./cputime.ts";
 
 /** Low bits of a negative id: whose time, and which of it; the rest is the pid, inverted. */
 const PER_THREAD = 4;
-const CLOCK_MASK = 3;
+const WHICH = 3;
 const USER_ONLY = 1;
+/** All time, counted to the nanosecond; the two before it are counted in ticks. */
 const FINE = 2;
+/** A clock behind a descriptor; none of our devices is one. */
 const FILE_CLOCK = 3;
+const LOW_BITS = 7;
 
-/** Whose CPU time a clock id names; null when it names no such clock, or nobody. */
-export function cpuClockTimes(k: Kernel, task: Task, clock: number): { times: CpuTimes; userOnly: boolean } | null {
-  if (clock === CLOCK_PROCESS_CPUTIME_ID) return { times: groupTimes(k, groupOf(k, task)), userOnly: false };
-  if (clock === CLOCK_THREAD_CPUTIME_ID) return { times: task, userOnly: false };
-  if (clock >= 0 || (clock & CLOCK_MASK) === FILE_CLOCK) return null;
+/** Whether an id is that of somebody's CPU time, be it nobody's. */
+export function isCpuClock(clock: number): boolean {
+  return clock === CLOCK_PROCESS_CPUTIME_ID || clock === CLOCK_THREAD_CPUTIME_ID || (clock < 0 && (clock & LOW_BITS) !== FILE_CLOCK);
+}
+
+/** The id of a CPU clock that names its process or thread in full, so that it means the same to whoever asks; null when it is nobody's. */
+export function fullCpuClock(k: Kernel, task: Task, clock: number): number | null {
+  if (clock === CLOCK_PROCESS_CPUTIME_ID) return cpuClock(task.tgid, FINE);
+  if (clock === CLOCK_THREAD_CPUTIME_ID) return cpuClock(task.tid, FINE | PER_THREAD);
+  const which = clock & WHICH;
+  if (clock >= 0 || which === FILE_CLOCK) return null;
   const pid = ~(clock >> 3);
-  const target = pid === 0 ? task : k.state.sched.tasks.get(pid);
+  const thread = (clock & PER_THREAD) !== 0;
+  if (pid === 0) return cpuClock(thread ? task.tid : task.tgid, clock & LOW_BITS);
+  const target = k.state.sched.tasks.get(pid);
+  if (target === undefined || (thread ? target.tgid !== task.tgid : target.tid !== target.tgid)) return null;
+  return clock;
+}
+
+function cpuClock(pid: number, low: number): number {
+  return (~pid << 3) | low;
+}
+
+/** CPU time that a full id means, ns; null when its process or thread is gone. */
+export function cpuClockNs(k: Kernel, clock: number): number | null {
+  const target = k.state.sched.tasks.get(~(clock >> 3));
   if (target === undefined) return null;
-  const userOnly = (clock & CLOCK_MASK) === USER_ONLY;
-  if ((clock & PER_THREAD) !== 0) return target.tgid === task.tgid ? { times: target, userOnly } : null;
-  if (target.tid !== target.tgid && pid !== 0) return null;
-  return { times: groupTimes(k, groupOf(k, target)), userOnly };
+  const { utimeNs, stimeNs } = (clock & PER_THREAD) !== 0 ? target : groupTimes(k, groupOf(k, target));
+  return (clock & WHICH) === USER_ONLY ? utimeNs : utimeNs + stimeNs;
+}
+
+/** Whether a full id is the CPU time of this one thread. */
+export function isOwnThreadClock(task: Task, clock: number): boolean {
+  return (clock & PER_THREAD) !== 0 && ~(clock >> 3) === task.tid;
 }
 
 /** What a clock shows, ns; -EINVAL for one that there is not. Clocks that wake a machine need an RTC, which this one has not. */
@@ -39,19 +64,16 @@ export function clockNs(k: Kernel, task: Task, clock: number): number | bigint {
     case CLOCK_MONOTONIC_COARSE: return now(k) - (now(k) % tickNs(k));
     case CLOCK_REALTIME_COARSE: return realtimeNs(k) - BigInt(now(k) % tickNs(k));
     default: {
-      const found = cpuClockTimes(k, task, clock);
-      if (found === null) return -EINVAL;
-      return found.userOnly ? found.times.utimeNs : found.times.utimeNs + found.times.stimeNs;
+      const full = fullCpuClock(k, task, clock);
+      return (full === null ? null : cpuClockNs(k, full)) ?? -EINVAL;
     }
   }
 }
 
 /** How fine a clock is, ns; -EINVAL. */
 export function clockResolution(k: Kernel, task: Task, clock: number): number {
-  const ticked = clock < 0 && (clock & CLOCK_MASK) < FINE;
-  if (clock === CLOCK_MONOTONIC_COARSE || clock === CLOCK_REALTIME_COARSE) return tickNs(k);
-  const shown = clockNs(k, task, clock);
-  if (shown === -EINVAL) return -EINVAL;
+  if (clockNs(k, task, clock) === -EINVAL) return -EINVAL;
+  const ticked = clock === CLOCK_MONOTONIC_COARSE || clock === CLOCK_REALTIME_COARSE || (clock < 0 && (clock & WHICH) !== FINE);
   return ticked ? tickNs(k) : 1;
 }
 

@@ -39,7 +39,7 @@ export function blankTask(k: Kernel, { tid, tgid, comm, kind, cred }: Pick<Task,
     tid, tgid, comm: commOf(comm), kind, state: kind === "kthread" ? "sleeping" : "parked", cred,
     files: 0, fs: 0, mm: 0, frames: [], sleep: null, timedOut: false,
     pending: [], blocked: 0n, realBlocked: 0n, savedMask: null, signalPending: false, interrupted: false, onFault: "signal", delivered: [],
-    altStack: { sp: 0, flags: 2 /* SS_DISABLE */, size: 0 }, restartNs: -1, fault: null, work: [],
+    altStack: { sp: 0, flags: 0, size: 0 }, restartNs: -1, fault: null, work: [],
     cpu: 0, readyNs: 0, nice: 0, affinity: 2 ** k.state.machine.cpus - 1, utimeNs: 0, stimeNs: 0, startNs: now(k),
     voluntarySwitches: 0, involuntarySwitches: 0, minFlt: 0, majFlt: 0, preemptCount: 0, scratch: null,
     clearTid: 0, robustList: 0, rseq: 0, exitSignal: 0, parentDeathSignal: 0, personality: 0, dumpable: 1, noNewPrivs: false, keepCaps: false,
@@ -61,7 +61,7 @@ export function blankGroup(k: Kernel, tgid: number, parent: number): ThreadGroup
     maxRssPages: 0, childMaxRssPages: 0, realTimer: 0, realPeriodNs: 0, realUntilNs: 0, vforkParent: 0, vforkWait: newWaitQueue(k),
     virtualTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 }, profTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 },
     posixTimers: [], nextPosixTimer: 0, deleted: false,
-    oomScoreAdj: 0, cmdline: [], environ: [], exe: "",
+    oomScoreAdj: 0, membarriers: 0, cmdline: [], environ: [], exe: "",
   };
 }
 

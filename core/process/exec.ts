@@ -2,7 +2,7 @@
 import { E2BIG, EACCES, EAGAIN, EFAULT, EINVAL, ELOOP, ENOEXEC, ETXTBSY } from "../abi/errno.ts";
 import { MS_NOEXEC, MS_NOSUID } from "../abi/mount.ts";
 import { MAX_ARG_STRLEN, RLIMIT_STACK, TASK_COMM_LEN } from "../abi/limits.ts";
-import { SIGCHLD, SS_DISABLE } from "../abi/signal.ts";
+import { SIGCHLD } from "../abi/signal.ts";
 import { isRegular, isSymlink, S_ISGID, S_ISUID, S_IXGRP } from "../abi/stat.ts";
 import { placePath } from "../fs/d_path.ts";
 import { closeOnExec, unshareFiles } from "../fs/fd_table.ts";
@@ -164,10 +164,12 @@ function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp
   unshareFiles(k, task);
   closeOnExec(k, task);
   unshareHandlers(k, group);
-  const { actions } = handlersOf(k, group);
+  const { actions, counts } = handlersOf(k, group);
+  counts.clear();
   for (const [signal, action] of [...actions]) if (action.handler === "count") actions.delete(signal);
   dropPosixTimers(k, group);
-  task.altStack = { sp: 0, flags: SS_DISABLE, size: 0 };
+  task.altStack = { sp: 0, flags: 0, size: 0 };
+  group.membarriers = 0;
   task.fsBase = 0;
   task.gsBase = 0;
   task.rseq = 0;

@@ -118,6 +118,7 @@ function copyGroup(k: Kernel, parent: Task, child: Task, { flags, exitSignal }: 
   group.member = from.member;
   group.rlimits = from.rlimits.map((limit) => ({ ...limit }));
   group.oomScoreAdj = from.oomScoreAdj;
+  group.membarriers = from.membarriers;
   group.cmdline = [...from.cmdline];
   group.environ = [...from.environ];
   group.exe = from.exe;

@@ -1,6 +1,6 @@
 /** Timers of timer_create(2): on the clocks of the machine and on CPU time, told by a signal each. */
 import { SI_TIMER } from "../abi/signal.ts";
-import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID } from "../abi/time.ts";
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC } from "../abi/time.ts";
 import { INT_MAX } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { sendSignal, sendSignalToTask, type PendingSignal } from "../sched/signal.ts";
@@ -8,14 +8,13 @@ import type { ThreadGroup } from "../sched/task.ts";
 import { now, tickNs } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { nextLook } from "./cpu_timer.ts";
-import { groupTimes } from "./cputime.ts";
+import { cpuClockNs, isCpuClock } from "./clocks.ts";
 
 export interface PosixTimer {
   id: number;
-  /** CLOCK_ number. */
+  /** CLOCK_ number; of CPU time the id that names its process or thread in full. */
   clock: number;
-  /** The thread whose CPU time counts or that gets the signal, 0 for the process. */
-  clockTid: number;
+  /** The thread that gets the signal, 0 for the process. */
   tid: number;
   /** 0 tells nobody (SIGEV_NONE). */
   signal: number;
@@ -33,16 +32,9 @@ export interface PosixTimer {
 /** tgid < 2^15 and id together: what the kernel timer carries. */
 const PIDS = 32768;
 
-export function isCpuClock(clock: number): boolean {
-  return clock === CLOCK_PROCESS_CPUTIME_ID || clock === CLOCK_THREAD_CPUTIME_ID;
-}
-
-/** The timer's own clock, ns; for a CPU clock what has been used. */
-function clockNs(k: Kernel, group: ThreadGroup, timer: PosixTimer): number {
-  if (!isCpuClock(timer.clock)) return now(k);
-  const thread = timer.clockTid === 0 ? undefined : k.state.sched.tasks.get(timer.clockTid);
-  const { utimeNs, stimeNs } = thread ?? groupTimes(k, group);
-  return utimeNs + stimeNs;
+/** The timer's own clock, ns; for a CPU clock what has been used, 0 when whose it is has gone. */
+function clockNs(k: Kernel, timer: PosixTimer): number {
+  return isCpuClock(timer.clock) ? (cpuClockNs(k, timer.clock) ?? 0) : now(k);
 }
 
 /** An absolute time of the timer's clock as `untilNs` counts: kernel time for the clocks of the machine. */
@@ -65,15 +57,15 @@ export function setPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer, 
   timer.periodNs = valueNs === 0n ? 0 : periodNs;
   if (valueNs === 0n) timer.untilNs = -1;
   else {
-    timer.untilNs = absolute ? Math.max(0, toKernelTime(k, timer.clock, valueNs)) : clockNs(k, group, timer) + Number(valueNs);
+    timer.untilNs = absolute ? Math.max(0, toKernelTime(k, timer.clock, valueNs)) : clockNs(k, timer) + Number(valueNs);
     arm(k, group, timer, false);
   }
 }
 
 /** Time to go and period, ns. */
-export function getPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer): { valueNs: number; intervalNs: number } {
+export function getPosixTimer(k: Kernel, timer: PosixTimer): { valueNs: number; intervalNs: number } {
   if (timer.untilNs < 0) return { valueNs: 0, intervalNs: timer.periodNs };
-  const at = clockNs(k, group, timer);
+  const at = clockNs(k, timer);
   let until = timer.untilNs;
   if (until <= at && timer.periodNs > 0) until += (Math.floor((at - until) / timer.periodNs) + 1) * timer.periodNs;
   if (until > at) return { valueNs: until - at, intervalNs: timer.periodNs };
@@ -85,7 +77,7 @@ function arm(k: Kernel, group: ThreadGroup, timer: PosixTimer, idle: boolean): v
   if (timer.signal === 0) return;
   let expiresNs = timer.untilNs;
   if (isCpuClock(timer.clock)) {
-    const look = nextLook(k, timer.untilNs - clockNs(k, group, timer), group.threads.length, idle, timer.lookNs);
+    const look = nextLook(k, timer.untilNs - clockNs(k, timer), group.threads.length, idle, timer.lookNs);
     timer.lookNs = look.lookNs;
     expiresNs = look.atNs;
   }
@@ -106,7 +98,7 @@ timerCallback("posix.timer", (k, arg) => {
   const timer = group?.posixTimers.find(({ id }) => id === Math.floor(arg / PIDS));
   if (group === undefined || timer === undefined) return;
   timer.timer = 0;
-  if (isCpuClock(timer.clock) && clockNs(k, group, timer) < timer.untilNs) {
+  if (isCpuClock(timer.clock) && clockNs(k, timer) < timer.untilNs) {
     arm(k, group, timer, group.threads.every((tid) => k.state.sched.tasks.get(tid)?.state !== "runnable"));
     return;
   }
@@ -122,7 +114,7 @@ timerCallback("posix.timer", (k, arg) => {
 
 /** Moves a periodic timer to its next expiry, at least `leastNs` away, and arms it; how many expiries were skipped. */
 function forward(k: Kernel, group: ThreadGroup, timer: PosixTimer, leastNs = 0): number {
-  const at = clockNs(k, group, timer);
+  const at = clockNs(k, timer);
   if (timer.untilNs > at) return 0;
   const periods = Math.max(Math.floor((at - timer.untilNs) / timer.periodNs) + 1, Math.ceil(leastNs / timer.periodNs));
   timer.untilNs += periods * timer.periodNs;

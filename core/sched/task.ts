@@ -60,6 +60,7 @@ export interface Task {
   onFault: "signal" | "report";
   /** Names of signals whose counted handlers ran since the call began. */
   delivered: string[];
+  /** As sigaltstack set it; a size of 0 is none. */
   altStack: { sp: number | bigint; flags: number; size: number };
   /** Deadline of a call that ended with ERESTART_RESTARTBLOCK, -1 for none. */
   restartNs: number;
@@ -174,6 +175,8 @@ export interface ThreadGroup {
   vforkParent: number;
   vforkWait: number;
   oomScoreAdj: number;
+  /** MEMBARRIER_CMD_REGISTER_ commands that were made. */
+  membarriers: number;
   /** ITIMER_VIRTUAL and ITIMER_PROF. */
   virtualTimer: CpuTimer;
   profTimer: CpuTimer;

@@ -37,7 +37,10 @@ function sysFutex(k: Kernel, task: Task, args: Args): SyscallResult {
   const [uaddr, op, val, timeout, uaddr2, val3] = args;
   const command = op & FUTEX_CMD_MASK;
   const shared = (op & FUTEX_PRIVATE_FLAG) === 0;
-  if ((op & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET) return -ENOSYS;
+  if ((op & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET) {
+    const bad = command === FUTEX_WAIT ? deadline(k, task, op, timeout) : 0;
+    return typeof bad === "object" ? bad.errno : -ENOSYS;
+  }
   const second = int32(timeout);
   switch (command) {
     case FUTEX_WAIT: return wait(k, task, args, FUTEX_BITSET_MATCH_ANY);

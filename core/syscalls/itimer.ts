@@ -3,14 +3,13 @@ import { EAGAIN, EFAULT, EINVAL, EOPNOTSUPP } from "../abi/errno.ts";
 import { INT_MAX, RLIMIT_SIGPENDING } from "../abi/limits.ts";
 import { SIGALRM, _NSIG } from "../abi/signal.ts";
 import {
-  clockIds, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_TAI,
-  CLOCK_THREAD_CPUTIME_ID, ITIMER_PROF, ITIMER_REAL, itimers, NSEC_PER_SEC, timerFlags, TIMER_ABSTIME, USEC_PER_SEC,
+  clockIds, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_TAI, ITIMER_PROF, ITIMER_REAL, itimers, NSEC_PER_SEC, timerFlags, TIMER_ABSTIME, USEC_PER_SEC,
 } from "../abi/time.ts";
 import { decodeStruct } from "../abi/layout.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI64 } from "../lib/bytes.ts";
 import { copyFromUser, putUser32, type Addr } from "../mm/usercopy.ts";
-import { clockNs } from "../process/clocks.ts";
+import { clockNs, fullCpuClock, isCpuClock } from "../process/clocks.ts";
 import { getItimer, setItimer, type Itimer } from "../process/itimer.ts";
 import { dropPosixTimer, getPosixTimer, setPosixTimer, type PosixTimer } from "../process/posix_timer.ts";
 import { rlimit } from "../sched/rlimit.ts";
@@ -54,7 +53,8 @@ function sysSetitimer(k: Kernel, task: Task, [which, value, oldValue]: [number, 
   return oldValue === 0 ? 0 : give(k, task, oldValue, itimerBytes(old));
 }
 
-const TIMER_CLOCKS = [CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_BOOTTIME, CLOCK_TAI];
+const TIMER_CLOCKS = [CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI];
+/** They have timers, but not without a clock that wakes a machine. */
 const ALARM_CLOCKS = [CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM];
 
 /** Whom the timer tells, from a struct sigevent or, without one, by SIGALRM; -EINVAL. */
@@ -72,18 +72,21 @@ function readEvent(k: Kernel, task: Task, bytes: Uint8Array | null, id: number):
 function sysTimerCreate(k: Kernel, task: Task, [clock, sevp, timerid]: [number, Addr, Addr]): number {
   const given = sevp === 0 ? null : copyFromUser(k, task, sevp, sigeventLayout.size);
   if (typeof given === "number") return given;
-  if (clockNs(k, task, clock) === -EINVAL && !ALARM_CLOCKS.includes(clock)) return -EINVAL;
-  // Differs from Linux: CPU clocks of other processes take no timers.
-  if (!TIMER_CLOCKS.includes(clock)) return -EOPNOTSUPP;
+  const alarm = ALARM_CLOCKS.includes(clock);
+  const ofCpu = isCpuClock(clock);
+  if (!alarm && !ofCpu && !TIMER_CLOCKS.includes(clock)) return clock >= 0 && clockNs(k, task, clock) === -EINVAL ? -EINVAL : -EOPNOTSUPP;
   const group = groupOf(k, task);
   if (group.posixTimers.length >= rlimit(k, task, RLIMIT_SIGPENDING)) return -EAGAIN;
   const id = group.nextPosixTimer;
   const event = readEvent(k, task, given, id);
   if (typeof event === "number") return event;
   if (!putUser32(k, task, timerid, id)) return -EFAULT;
+  const own = ofCpu ? fullCpuClock(k, task, clock) : clock;
+  if (alarm) return -EOPNOTSUPP;
+  if (own === null) return -EINVAL;
   group.nextPosixTimer = id === INT_MAX ? 0 : id + 1;
   group.posixTimers.push({
-    id, clock, clockTid: clock === CLOCK_THREAD_CPUTIME_ID ? task.tid : 0, ...event,
+    id, clock: own, ...event,
     periodNs: 0, untilNs: -1, timer: 0, lookNs: 0, overrun: 0,
   });
   return 0;
@@ -107,14 +110,14 @@ function sysTimerSettime(k: Kernel, task: Task, [id, bits, value, oldValue]: [nu
   const timer = findTimer(k, task, id);
   if (timer === null) return -EINVAL;
   const group = groupOf(k, task);
-  const old = specBytes(getPosixTimer(k, group, timer));
+  const old = specBytes(getPosixTimer(k, timer));
   setPosixTimer(k, group, timer, BigInt(seconds) * BigInt(NSEC_PER_SEC) + BigInt(fraction), intervalNs, (bits & TIMER_ABSTIME) !== 0);
   return oldValue === 0 ? 0 : give(k, task, oldValue, old);
 }
 
 function sysTimerGettime(k: Kernel, task: Task, [id, value]: [number, Addr]): number {
   const timer = findTimer(k, task, id);
-  return timer === null ? -EINVAL : give(k, task, value, specBytes(getPosixTimer(k, groupOf(k, task), timer)));
+  return timer === null ? -EINVAL : give(k, task, value, specBytes(getPosixTimer(k, timer)));
 }
 
 function sysTimerGetoverrun(k: Kernel, task: Task, [id]: [number]): number {
@@ -136,7 +139,6 @@ export const itimerRows: Rows = {
   },
   timer_create: {
     x86_64: 222, args: [choice("clockid", clockIds), structIn("sevp", sigevent), scalarOut("timerid", "i32")], run: sysTimerCreate,
-    partial: "no timers on the CPU clocks of other processes",
   },
   timer_settime: {
     x86_64: 223, args: [int("timerid"), flags("flags", timerFlags), structIn("new_value", itimerspec), structOut("old_value", itimerspec)],

@@ -15,7 +15,7 @@ import { FSHIFT, loadsNow } from "../process/loadavg.ts";
 import { capable } from "../sched/cred.ts";
 import { randomBytes } from "../sched/random.ts";
 import { enter, steps, to, type SyscallResult } from "../sched/steps.ts";
-import type { Task } from "../sched/task.ts";
+import { groupOf, type Task } from "../sched/task.ts";
 import { signalPending } from "../sched/wait_queue.ts";
 import { boottimeNs, NS_PER_SEC } from "../time/clock.ts";
 import { addr, flags, inBuffer, int, outBuffer, size, structOut, uint } from "./args.ts";
@@ -111,13 +111,18 @@ function sysGetcpu(k: Kernel, task: Task, [cpu, node]: [Addr, Addr]): number {
 /** MEMBARRIER_CMD_QUERY, and all commands of Linux 6.1 that it tells of. */
 const MEMBARRIER_QUERY = 0;
 const MEMBARRIER_COMMANDS = 0x3ff;
+/** Each private command by the bit of its registration, which stands one place up. */
+const MEMBARRIER_PRIVATE = 0x8 | 0x20 | 0x80;
 
 /** All CPUs of this machine see memory in one order: there is never anything to wait for. */
-function sysMembarrier(_k: Kernel, _task: Task, [command, bits]: [number, number]): number {
+function sysMembarrier(k: Kernel, task: Task, [command, bits]: [number, number]): number {
   if (bits !== 0) return -EINVAL;
   if (command === MEMBARRIER_QUERY) return MEMBARRIER_COMMANDS;
   const single = command > 0 && (command & (command - 1)) === 0;
-  return single && (command & MEMBARRIER_COMMANDS) !== 0 ? 0 : -EINVAL;
+  if (!single || (command & MEMBARRIER_COMMANDS) === 0) return -EINVAL;
+  const group = groupOf(k, task);
+  if ((command & (MEMBARRIER_PRIVATE << 1)) !== 0) group.membarriers |= command;
+  return (command & MEMBARRIER_PRIVATE) !== 0 && (group.membarriers & (command << 1)) === 0 ? -EPERM : 0;
 }
 
 const RSEQ_SIZE = 32;

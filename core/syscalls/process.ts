@@ -44,6 +44,8 @@ function sysClone(k: Kernel, task: Task, [given, , parentTid, childTid, tls]: [n
   return cloneTask(k, task, request);
 }
 
+/** Nested pid namespaces that Linux knows. */
+const PID_LEVELS = 32;
 const CLONE3_BITS = BigInt(0xffff_ff00) | BigInt(CLONE_NEWTIME) | BigInt(CLONE_CLEAR_SIGHAND) | BigInt(CLONE_INTO_CGROUP);
 
 function sysClone3(k: Kernel, task: Task, [args, length]: [Addr, Word]): SyscallResult {
@@ -56,14 +58,15 @@ function sysClone3(k: Kernel, task: Task, [args, length]: [Addr, Word]): Syscall
   whole.set(bytes.subarray(0, cloneArgsLayout.size));
   const wanted = decodeStruct(cloneArgsLayout, whole);
   const bits = BigInt(wanted.flags);
-  if (wanted.set_tid !== 0 || wanted.set_tid_size !== 0) return wanted.set_tid === 0 || wanted.set_tid_size === 0 ? -EINVAL : -EPERM;
+  if ((wanted.set_tid === 0) !== (wanted.set_tid_size === 0) || wanted.set_tid_size > PID_LEVELS) return -EINVAL;
   if (BigInt(wanted.exit_signal) > BigInt(CSIGNAL) || wanted.exit_signal > _NSIG) return -EINVAL;
   if ((bits & ~CLONE3_BITS) !== 0n || (bits & BigInt(CLONE_DETACHED)) !== 0n) return -EINVAL;
   const flag = (one: number): boolean => (bits & BigInt(one)) !== 0n;
   if (flag(CLONE_SIGHAND) && flag(CLONE_CLEAR_SIGHAND)) return -EINVAL;
   if ((flag(CLONE_THREAD) || flag(CLONE_PARENT)) && wanted.exit_signal !== 0) return -EINVAL;
   if ((wanted.stack === 0) !== (wanted.stack_size === 0) || !accessOk(wanted.stack, wanted.stack_size)) return -EINVAL;
-  // Differs from Linux: there are no cgroups and no time namespaces to enter.
+  // Differs from Linux: pids are not chosen, and there are no cgroups and no time namespaces to enter.
+  if (wanted.set_tid !== 0) return -EPERM;
   if (flag(CLONE_INTO_CGROUP) || flag(CLONE_NEWTIME)) return flag(CLONE_INTO_CGROUP) ? -EBADF : -EPERM;
   return cloneTask(k, task, {
     flags: Number(bits), exitSignal: Number(wanted.exit_signal), parentTid: wanted.parent_tid, childTid: wanted.child_tid, tls: wanted.tls,

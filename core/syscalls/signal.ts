@@ -219,12 +219,14 @@ function sysSigaltstack(k: Kernel, task: Task, [ss, oldSs]: [Addr, Addr]): numbe
     const wanted = decodeStruct(sigaltstackLayout, given);
     const mode = wanted.ss_flags & ~AUTODISARM;
     if (mode !== 0 && mode !== SS_ONSTACK && mode !== SS_DISABLE) return -EINVAL;
-    if (mode === SS_DISABLE) task.altStack = { sp: 0, size: 0, flags: SS_DISABLE };
-    else if (wanted.ss_size < MINSIGSTKSZ) return -ENOMEM;
-    else task.altStack = { sp: wanted.ss_sp, size: Number(wanted.ss_size), flags: wanted.ss_flags & AUTODISARM };
+    const same = wanted.ss_sp === sp && wanted.ss_size === size && wanted.ss_flags === flags;
+    if (mode === SS_DISABLE) task.altStack = { sp: 0, size: 0, flags: wanted.ss_flags };
+    // As Linux: what changes nothing is not judged.
+    else if (!same && wanted.ss_size < MINSIGSTKSZ) return -ENOMEM;
+    else task.altStack = { sp: wanted.ss_sp, size: Number(wanted.ss_size), flags: wanted.ss_flags };
   }
   if (oldSs === 0) return 0;
-  const old = encodeStruct(sigaltstackLayout, { ss_sp: sp, ss_size: size, ss_flags: flags });
+  const old = encodeStruct(sigaltstackLayout, { ss_sp: sp, ss_size: size, ss_flags: (size === 0 ? SS_DISABLE : 0) | (flags & AUTODISARM) });
   return copyToUser(k, task, oldSs, old) < old.length ? -EFAULT : 0;
 }
 

@@ -5,12 +5,13 @@ import { encodeStruct } from "../abi/layout.ts";
 import { USER_HZ } from "../abi/limits.ts";
 import { tmsLayout } from "../abi/sysinfo.ts";
 import {
-  clockIds, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_TAI, NSEC_PER_SEC, timerFlags, TIMER_ABSTIME, timezoneLayout, USEC_PER_SEC,
+  clockIds, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID, NSEC_PER_SEC, timerFlags, TIMER_ABSTIME, timezoneLayout, USEC_PER_SEC,
 } from "../abi/time.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI32, getI64, putU64 } from "../lib/bytes.ts";
 import { copyFromUser, type Addr } from "../mm/usercopy.ts";
-import { clockNs, clockResolution, setRealtime } from "../process/clocks.ts";
+import { clockNs, clockResolution, cpuClockNs, fullCpuClock, isCpuClock, isOwnThreadClock, setRealtime } from "../process/clocks.ts";
+import { nextLook } from "../process/cpu_timer.ts";
 import { groupTimes } from "../process/cputime.ts";
 import { capable } from "../sched/cred.ts";
 import { enter, steps, type SyscallResult } from "../sched/steps.ts";
@@ -61,14 +62,59 @@ function sleepOffset(k: Kernel, clock: number): bigint | null {
   return clock === CLOCK_REALTIME || clock === CLOCK_TAI ? k.state.time.realtimeOffsetNs : null;
 }
 
+interface CpuSleepLocals {
+  /** A full id of a CPU clock, and the time on it at which the sleep ends. */
+  clock: number;
+  untilNs: number;
+  rem: Addr;
+  /** What was left at the last look, and how long ago that was. */
+  leftNs: number;
+  lookNs: number;
+}
+
+/** Sleeps until somebody has used so much CPU time; it is looked at tick by tick, ever more rarely while nothing is used. */
+const cpuSleepSteps = steps<CpuSleepLocals>("nanosleep.cpu", {
+  sleep: (k, task, { locals }) => {
+    const left = locals.untilNs - (cpuClockNs(k, locals.clock) ?? Infinity);
+    if (left <= 0) return 0;
+    if (!signalPending(task)) {
+      const look = nextLook(k, left, k.state.machine.cpus, left === locals.leftNs, locals.lookNs);
+      locals.leftNs = left;
+      locals.lookNs = look.lookNs;
+      return sleepUntil(look.atNs, { wchan: "do_cpu_nanosleep" });
+    }
+    if (locals.rem === NO_REST) return -ERESTARTNOHAND;
+    if (locals.rem !== 0 && give(k, task, locals.rem, timeBytes(NSEC_PER_SEC, left)) !== 0) return -EFAULT;
+    task.restartNs = locals.untilNs;
+    return -ERESTART_RESTARTBLOCK;
+  },
+});
+
+/** In place of an address: an absolute sleep leaves nothing. */
+const NO_REST = -1;
+
+function cpuSleep(k: Kernel, task: Task, clock: number, ns: number, absolute: boolean, remain: Addr): SyscallResult {
+  const full = fullCpuClock(k, task, clock);
+  if (full === null || isOwnThreadClock(task, full)) return -EINVAL;
+  const used = cpuClockNs(k, full) ?? 0;
+  const untilNs = absolute ? ns : task.restartNs >= 0 ? task.restartNs : used + ns;
+  return enter(cpuSleepSteps, { clock: full, untilNs, rem: absolute ? NO_REST : remain, leftNs: -1, lookNs: 0 });
+}
+
+const ALARM_CLOCKS = [CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM];
+
 function sysClockNanosleep(k: Kernel, task: Task, [clock, bits, request, remain]: [number, number, Addr, Addr]): SyscallResult {
-  const shown = clockNs(k, task, clock);
-  if (shown === -EINVAL) return -EINVAL;
   const offset = sleepOffset(k, clock);
-  if (offset === null) return -EOPNOTSUPP;
+  // A thread cannot wait for what only it can do; that is said before the time is read for the plain id, and after for a full one.
+  const ofCpu = isCpuClock(clock) && clock !== CLOCK_THREAD_CPUTIME_ID;
+  if (offset === null && !ofCpu && !ALARM_CLOCKS.includes(clock)) {
+    return clock >= 0 && clockNs(k, task, clock) === -EINVAL ? -EINVAL : -EOPNOTSUPP;
+  }
   const ns = readTimespec(k, task, request);
   if (ns < 0) return ns;
-  if ((bits & TIMER_ABSTIME) === 0) return sleep(k, task, ns, remain);
+  const absolute = (bits & TIMER_ABSTIME) !== 0;
+  if (offset === null) return ofCpu ? cpuSleep(k, task, clock, ns, absolute, remain) : -EOPNOTSUPP;
+  if (!absolute) return sleep(k, task, ns, remain);
   return enter(sleepSteps, { untilNs: Number(BigInt(Math.floor(ns)) - offset), rem: 0, absolute: true });
 }
 
@@ -169,6 +215,6 @@ export const timeRows: Rows = {
   clock_nanosleep: {
     x86_64: 230,
     args: [choice("clockid", clockIds), flags("flags", timerFlags), structIn("request", timespec), remainderOut("remain", timespec)],
-    run: sysClockNanosleep, partial: "CPU clocks cannot be slept on; setting CLOCK_REALTIME does not move an absolute sleep",
+    run: sysClockNanosleep, partial: "setting CLOCK_REALTIME does not move an absolute sleep",
   },
 };

@@ -56,16 +56,18 @@ function waitidTarget(k: Kernel, task: Task, type: number, id: number): Omit<Wai
   }
 }
 
+/** As Linux: the answer `ret` comes with a siginfo of zeros, and a bad place for that is EFAULT. */
+function withoutInfo(k: Kernel, task: Task, infop: Addr, ret: number): number {
+  return infop !== 0 && give(k, task, infop, new Uint8Array(INFO_BYTES)) !== 0 ? -EFAULT : ret;
+}
+
 function sysWaitid(k: Kernel, task: Task, [type, id, infop, options, rusage]: [number, number, Addr, number, Addr]): SyscallResult {
-  if ((options & ~WAITID_OPTIONS) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL;
-  const target = waitidTarget(k, task, type, id);
-  if (typeof target === "number") return target;
+  const known = (options & ~WAITID_OPTIONS) === 0 && (options & (WEXITED | WSTOPPED | WCONTINUED)) !== 0;
+  const target = known ? waitidTarget(k, task, type, id) : -EINVAL;
+  if (typeof target === "number") return withoutInfo(k, task, infop, target);
   const result = lookForChild(k, task, { ...target, options });
-  if (result === null) return -ECHILD;
-  if (result === "none") {
-    if ((options & WNOHANG) === 0) return sleep(k, task);
-    return infop === 0 ? 0 : give(k, task, infop, encodeStruct(siginfoChildLayout, {}).subarray(0, INFO_BYTES));
-  }
+  if (result === null) return withoutInfo(k, task, infop, -ECHILD);
+  if (result === "none") return (options & WNOHANG) === 0 ? sleep(k, task) : withoutInfo(k, task, infop, 0);
   const { pid, uid, code, status, usage } = result;
   if (rusage !== 0 && give(k, task, rusage, rusageBytes(usage)) !== 0) return -EFAULT;
   if (infop === 0) return 0;
