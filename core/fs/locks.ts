@@ -39,8 +39,8 @@ export interface LockWaiter extends LockRequest {
 /** The last byte of a lock up to the end of the file, however far that grows. */
 export const TO_EOF = Number.MAX_SAFE_INTEGER;
 
-/** Locks and waiters of one kernel; Linux has no such limit but memory. */
-const LOCK_MAX = 65_536;
+/** Locks and waiters of one kernel; Linux has no such limit but memory. A list of them is gone through at every change. */
+const LOCK_MAX = 8_192;
 
 const overlaps = (a: LockRequest, b: LockRequest): boolean => a.start <= b.end && b.start <= a.end;
 
@@ -109,10 +109,16 @@ function withoutRange(k: Kernel, locks: FileLock[], request: LockRequest): FileL
 function merged(locks: FileLock[]): FileLock[] {
   const sorted = locks.sort((a, b) => a.start - b.start || a.id - b.id);
   const result: FileLock[] = [];
+  // An owner's locks do not overlap: only the last one of a type can touch the next.
+  const lastOf = new Map<string, FileLock>();
   for (const lock of sorted) {
-    const left = result.find((other) => sameOwner(other, lock) && other.type === lock.type && lock.start <= other.end + 1);
-    if (left === undefined) result.push(lock);
-    else left.end = Math.max(left.end, lock.end);
+    const key = `${lock.kind} ${lock.owner} ${lock.type}`;
+    const left = lastOf.get(key);
+    if (left !== undefined && lock.start <= left.end + 1) left.end = Math.max(left.end, lock.end);
+    else {
+      result.push(lock);
+      lastOf.set(key, lock);
+    }
   }
   return result;
 }
