@@ -10,6 +10,6 @@ export function nameBytes(name: string): Uint8Array {
 /** A name as it is kept, of its bytes. */
 export function bytesName(bytes: Uint8Array): string {
   let name = "";
-  for (const byte of bytes) name += String.fromCharCode(byte);
+  for (let at = 0; at < bytes.length; at++) name += String.fromCharCode(bytes[at]);
   return name;
 }

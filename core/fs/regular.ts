@@ -8,10 +8,10 @@ import { SIGXFSZ } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { frameBytes } from "../mm/page_alloc.ts";
 import { genericFileMmap } from "../mm/shmem_ops.ts";
-import { copyFromUserPartial, copyToUser } from "../mm/usercopy.ts";
+import { copyToUser, readUser } from "../mm/usercopy.ts";
+import { charge, costs } from "../sched/cost.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
-import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOperations, type Addr, type Iovec, type OpenFile, type Position } from "./file.ts";
 import { inodeOf, type Inode } from "./inode.ts";
@@ -69,28 +69,31 @@ function checkWrite(k: Kernel, task: Task, file: OpenFile, inode: Inode, count: 
 /** Copies `count` bytes from user memory into the file at `pos`, page by page; how many, or an errno when none. */
 function writeUserBytes(k: Kernel, task: Task, inode: Inode, buf: number, count: number, pos: number): number {
   let done = 0;
-  let failure = 0;
-  while (done < count) {
+  let failure = sealedAgainst(inode, pos, count);
+  while (done < count && failure === 0) {
+    const pgoff = Math.floor((pos + done) / PAGE_SIZE);
     const offset = (pos + done) % PAGE_SIZE;
     const wanted = Math.min(PAGE_SIZE - offset, count - done);
-    // The bytes first: a bad buffer must leave no page behind.
-    const bytes = copyFromUserPartial(k, task, buf + done, wanted);
-    if (bytes.length === 0) failure = -EFAULT;
-    else if ((inode.seals & F_SEAL_WRITE) !== 0) failure = -EPERM;
-    else if ((inode.seals & F_SEAL_GROW) !== 0 && pos + done + bytes.length > inode.size) failure = -EPERM;
-    else {
-      const pfn = pageForWrite(k, inode, Math.floor((pos + done) / PAGE_SIZE));
-      if (pfn < 0) failure = pfn;
-      else {
-        frameBytes(k, pfn).set(bytes, offset);
-        done += bytes.length;
-        if (pos + done > inode.size) inode.size = pos + done;
-        if (bytes.length < wanted) failure = -EFAULT;
-      }
+    const fresh = inode.pages?.has(pgoff) !== true && inode.reserved?.has(pgoff) !== true;
+    const pfn = pageForWrite(k, inode, pgoff);
+    if (pfn < 0) {
+      failure = pfn;
+      break;
     }
-    if (failure !== 0) break;
+    const copied = readUser(k, task, buf + done, frameBytes(k, pfn).subarray(offset, offset + wanted)).done;
+    // A bad buffer leaves no page behind.
+    if (copied === 0 && fresh) freePages(k, sbOfInode(k, inode), inode, pgoff, pgoff + 1);
+    done += copied;
+    if (copied > 0 && pos + done > inode.size) inode.size = pos + done;
+    if (copied < wanted) failure = -EFAULT;
   }
+  charge(k, done * costs(k).copyPerByteNs);
   return done > 0 ? done : failure;
+}
+
+/** -EPERM when seals forbid this write (memfd_create(2)). */
+function sealedAgainst({ seals, size }: Inode, pos: number, count: number): number {
+  return (seals & F_SEAL_WRITE) !== 0 || ((seals & F_SEAL_GROW) !== 0 && pos + count > size) ? -EPERM : 0;
 }
 
 function write(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, at: Position): number {

@@ -3,10 +3,11 @@ import { newEncodeDev, MAJOR, MINOR } from "../abi/dev_t.ts";
 import { NAME_MAX, PAGE_SIZE } from "../abi/limits.ts";
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, ST_RELATIME, ST_VALID } from "../abi/mount.ts";
 import {
-  encodeStat, encodeStatfs, encodeStatx, isSymlink, STATX_ATTR_APPEND, STATX_ATTR_AUTOMOUNT, STATX_ATTR_IMMUTABLE,
+  encodeStatfs, encodeStatx, isSymlink, STATX_ATTR_APPEND, STATX_ATTR_AUTOMOUNT, STATX_ATTR_IMMUTABLE,
   STATX_ATTR_MOUNT_ROOT, STATX_ATTR_NODUMP, STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID,
 } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
+import { putU32, putU64 } from "../lib/bytes.ts";
 import type { Inode } from "./inode.ts";
 import { mountOf, sbOf } from "./mount.ts";
 import type { Node } from "./namei.ts";
@@ -30,13 +31,36 @@ function timespec(ns: bigint): { tv_sec: number; tv_nsec: number } {
   return { tv_sec: Number((ns - rest) / NS), tv_nsec: Number(rest) };
 }
 
-/** The 144 bytes of struct stat. */
+// The time that was split last: the three of a file are often one.
+let splitNs = 0n;
+let split = timespec(0n);
+
+function putTime(bytes: Uint8Array, at: number, ns: bigint): void {
+  if (ns !== splitNs) {
+    split = timespec(ns);
+    splitNs = ns;
+  }
+  putU64(bytes, at, split.tv_sec);
+  putU32(bytes, at + 8, split.tv_nsec);
+}
+
+/** The 144 bytes of struct stat, by its offsets (abi/stat.ts): it is asked for too often to go through the layout. */
 export function statBytes(k: Kernel, inode: Inode): Uint8Array {
-  return encodeStat({
-    st_dev: newEncodeDev(sbOfInode(k, inode).dev), st_ino: inode.ino, st_nlink: inode.nlink, st_mode: inode.mode,
-    st_uid: inode.uid, st_gid: inode.gid, st_rdev: newEncodeDev(inode.rdev), st_size: inode.size, st_blksize: PAGE_SIZE,
-    st_blocks: blocksOf(inode), st_atim: timespec(inode.atimeNs), st_mtim: timespec(inode.mtimeNs), st_ctim: timespec(inode.ctimeNs),
-  });
+  const bytes = new Uint8Array(144);
+  putU64(bytes, 0, newEncodeDev(sbOfInode(k, inode).dev));
+  putU64(bytes, 8, inode.ino);
+  putU64(bytes, 16, inode.nlink);
+  putU32(bytes, 24, inode.mode);
+  putU32(bytes, 28, inode.uid);
+  putU32(bytes, 32, inode.gid);
+  putU64(bytes, 40, newEncodeDev(inode.rdev));
+  putU64(bytes, 48, inode.size);
+  putU64(bytes, 56, PAGE_SIZE);
+  putU64(bytes, 64, blocksOf(inode));
+  putTime(bytes, 72, inode.atimeNs);
+  putTime(bytes, 88, inode.mtimeNs);
+  putTime(bytes, 104, inode.ctimeNs);
+  return bytes;
 }
 
 const ATTRIBUTES_MASK = STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE | STATX_ATTR_NODUMP | STATX_ATTR_AUTOMOUNT | STATX_ATTR_MOUNT_ROOT;

@@ -3,10 +3,22 @@ import type { Kernel } from "../kernel.ts";
 import { now, tickNs } from "../time/clock.ts";
 import type { Inode } from "./inode.ts";
 
+// The last answer: of many calls in one tick only the first makes bigints.
+let tickStartNs = -1;
+let offsetNs = 0n;
+let answer = 0n;
+
 /** The time that a changed file is stamped with: the real time at the last tick, ns since 1970 (current_time). */
 export function currentTime(k: Kernel): bigint {
   const tick = tickNs(k);
-  return BigInt(Math.floor(now(k) / tick) * tick) + k.state.time.realtimeOffsetNs;
+  const startNs = Math.floor(now(k) / tick) * tick;
+  const { realtimeOffsetNs } = k.state.time;
+  if (startNs !== tickStartNs || realtimeOffsetNs !== offsetNs) {
+    tickStartNs = startNs;
+    offsetNs = realtimeOffsetNs;
+    answer = BigInt(startNs) + realtimeOffsetNs;
+  }
+  return answer;
 }
 
 const DAY_NS = 86_400_000_000_000n;
@@ -16,8 +28,10 @@ const DAY_NS = 86_400_000_000_000n;
  * Differs from Linux: every mount is relatime, the root too.
  */
 export function fileAccessed(k: Kernel, inode: Inode): void {
-  if (inode.atimeNs > inode.mtimeNs && inode.atimeNs > inode.ctimeNs && currentTime(k) - inode.atimeNs < DAY_NS) return;
-  inode.atimeNs = currentTime(k);
+  const time = currentTime(k);
+  if (inode.atimeNs === time) return;
+  if (inode.atimeNs > inode.mtimeNs && inode.atimeNs > inode.ctimeNs && time - inode.atimeNs < DAY_NS) return;
+  inode.atimeNs = time;
 }
 
 /** A file's content changed. */

@@ -1,10 +1,10 @@
 /** Paths as system calls take them: a string in user memory and the directory that a relative one starts at. */
-import { EBADF, ENOENT, ENOTDIR } from "../abi/errno.ts";
+import { EBADF, EFAULT, ENAMETOOLONG, ENOENT, ENOTDIR } from "../abi/errno.ts";
 import { AT_FDCWD } from "../abi/fcntl.ts";
 import { PATH_MAX } from "../abi/limits.ts";
 import { isDirectory } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
-import { strncpyBytesFromUser } from "../mm/usercopy.ts";
+import { accessOk, readUser } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { fgetRaw } from "./fd_table.ts";
@@ -15,11 +15,32 @@ import { inodeOf, type PathRef } from "./inode.ts";
 import { nodeAt, walkParent, walkPath, type Last, type Node } from "./namei.ts";
 import { bytesName } from "./names.ts";
 
+// Where a path is read to before it becomes a string; its content means nothing between calls.
+const buffer = new Uint8Array(PATH_MAX);
+
+/** A first piece of a path: most end in it. */
+const SHORT = 128;
+
 /** A path from user memory, one character a byte: -EFAULT, -ENAMETOOLONG, and -ENOENT for "" unless `empty` (getname). */
 export function getname(k: Kernel, task: Task, addr: Addr, empty = false): string | number {
-  const bytes = strncpyBytesFromUser(k, task, addr, PATH_MAX);
-  if (typeof bytes === "number") return bytes;
-  return bytes.length === 0 && !empty ? -ENOENT : bytesName(bytes);
+  if (!accessOk(addr, 1)) return -EFAULT;
+  let length = 0;
+  while (length < PATH_MAX) {
+    const piece = buffer.subarray(length, Math.min(PATH_MAX, length === 0 ? SHORT : PATH_MAX));
+    const { done, fault } = readUser(k, task, (addr as number) + length, piece);
+    for (let at = 0; at < done; at++) {
+      if (piece[at] === 0) return pathOfBytes(k, length + at, empty);
+    }
+    if (fault !== null) return -EFAULT;
+    length += done;
+  }
+  return -ENAMETOOLONG;
+}
+
+function pathOfBytes(k: Kernel, length: number, empty: boolean): string | number {
+  if (length === 0) return empty ? "" : -ENOENT;
+  charge(k, length * costs(k).copyPerByteNs);
+  return bytesName(buffer.subarray(0, length));
 }
 
 /** Charges a walk: a component each for what stands between slashes. */
