@@ -157,10 +157,13 @@ function headerJson(bytes: Uint8Array, view: CallView, count: number): Json {
   return {
     msg_name: sockaddrJson(view.read(fields.msg_name, Math.max(0, Math.min(fields.msg_namelen, SOCKADDR_STORAGE_SIZE)))),
     msg_iov: scatter(segments, view.returning(Math.min(count, total))) ?? [],
-    msg_control: controlJson(view.read(fields.msg_control, Number(fields.msg_controllen))),
+    msg_control: controlJson(view.read(fields.msg_control, controlLength(fields.msg_controllen))),
     msg_flags: formatFlags(msgFlags, fields.msg_flags), msg_flagsNumber: fields.msg_flags,
   };
 }
+
+/** Bytes of control data that are shown: no more than the kernel takes (optmem_max). */
+const controlLength = (length: number | bigint): number => Math.min(Number(length), 20480);
 
 /** Control data as a list. */
 function controlJson(bytes: Uint8Array): Json[] {
@@ -168,7 +171,7 @@ function controlJson(bytes: Uint8Array): Json[] {
   for (let at = 0; at + HEADER <= bytes.length;) {
     const { cmsg_len, cmsg_level: level, cmsg_type: type } = decodeStruct(cmsghdrLayout, bytes, at);
     const length = Number(cmsg_len);
-    if (length < HEADER) break;
+    if (length < HEADER || length > bytes.length - at) break;
     const data = bytes.subarray(at + HEADER, at + length);
     if (level !== SOL_SOCKET || (type !== SCM_RIGHTS && type !== SCM_CREDENTIALS)) list.push({ level, type, data: bytesToJson(data) });
     else if (type === SCM_RIGHTS) list.push({ level: "SOL_SOCKET", type: "SCM_RIGHTS", fds: fdsIn(data) });
@@ -192,7 +195,7 @@ function showHeader(bytes: Uint8Array, view: CallView, count: number): string {
     left -= shown;
     return `{iov_base=${showBytes(view.read(base, Math.min(shown, 33)), shown, base)}, iov_len=${len}}`;
   });
-  const control = fields.msg_controllen === 0 ? "" : `msg_control=[${showControl(view.read(fields.msg_control, Number(fields.msg_controllen)))}], `;
+  const control = fields.msg_controllen === 0 ? "" : `msg_control=[${showControl(view.read(fields.msg_control, controlLength(fields.msg_controllen)))}], `;
   return `{msg_name=${name}, msg_namelen=${fields.msg_namelen}, msg_iov=[${iov.join(", ")}], msg_iovlen=${fields.msg_iovlen}, `
     + `${control}msg_controllen=${fields.msg_controllen}, msg_flags=${formatFlags(msgFlags, fields.msg_flags)}}`;
 }
@@ -202,7 +205,7 @@ function showControl(bytes: Uint8Array): string {
   for (let at = 0; at + HEADER <= bytes.length;) {
     const { cmsg_len, cmsg_level: level, cmsg_type: type } = decodeStruct(cmsghdrLayout, bytes, at);
     const length = Number(cmsg_len);
-    if (length < HEADER) break;
+    if (length < HEADER || length > bytes.length - at) break;
     const data = bytes.subarray(at + HEADER, at + length);
     const shown = level === SOL_SOCKET && type === SCM_RIGHTS ? `cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[${fdsIn(data).join(", ")}]`
       : level === SOL_SOCKET && type === SCM_CREDENTIALS && data.length >= ucredLayout.size
