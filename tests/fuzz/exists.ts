@@ -1,5 +1,6 @@
 /** What exists in a kernel, read from its state: the valid half of what the fuzzer says. */
 import type { Kernel } from "../../core/kernel.ts";
+import { moduleCatalogue, view } from "../../core/index.ts";
 import { drivenFrame } from "../../core/syscalls/driven.ts";
 import type { Task } from "../../core/sched/task.ts";
 
@@ -34,4 +35,14 @@ export function descriptors(k: Kernel, task: Task): Fd[] {
 export function regions(k: Kernel, task: Task): Region[] {
   const space = k.state.mm.spaces.get(task.mm);
   return space === undefined ? [] : [...space.vmas].map(({ start, end }) => ({ start, length: end - start }));
+}
+
+/** Devices, files of /proc and /sys, and modules' files. */
+export function kernelFiles(k: Kernel): string[] {
+  const found = ["/", "/tmp", "/dev/null"];
+  for (const folder of ["/dev", "/proc", "/sys/module", "/proc/sys/kernel", "/bin"]) {
+    const seen = view(k, { uid: 0 }, folder);
+    if ("entries" in seen) found.push(...seen.entries.filter(({ name }) => !/^\d+$/.test(name)).map(({ name }) => `${folder}/${name}`));
+  }
+  return [...found, ...moduleCatalogue().map(({ name }) => `/lib/modules/6.1.0-syslab/corrected/${name}.ko`)];
 }

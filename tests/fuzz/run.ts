@@ -7,7 +7,7 @@ import type { Kernel } from "../../core/kernel.ts";
 import type { SyscallView } from "../../core/read.ts";
 import type { Task } from "../../core/sched/task.ts";
 import { Chance } from "./chance.ts";
-import { drivenTasks, idle, regions } from "./exists.ts";
+import { drivenTasks, idle, kernelFiles, regions } from "./exists.ts";
 import { PLAUSIBLE } from "./plausible.ts";
 import { argument, path, type Setting } from "./values.ts";
 
@@ -76,6 +76,7 @@ export class Fuzz {
   succeeded = 0;
   refused = 0;
   reboots = 0;
+  names: string[] = [];
   nextCall = 0;
   readonly called = new Map<string, number>();
   readonly succeededBy = new Map<string, number>();
@@ -160,6 +161,7 @@ export class Fuzz {
   }
 
   one(): void {
+    if (this.step % 300 === 0) this.names = kernelFiles(this.k);
     const tasks = drivenTasks(this.k);
     const free = tasks.filter(idle);
     if (free.length === 0 || (tasks.length < 4 && this.c.often(20))) {
@@ -206,6 +208,7 @@ export class Fuzz {
     this.reboots++;
     this.k = this.boot();
     this.start = snapshot(this.k);
+    this.names = kernelFiles(this.k);
   }
 
   boot(): Kernel {
@@ -219,7 +222,7 @@ export class Fuzz {
   }
 
   setting(task: Task): Setting {
-    return { c: this.c, k: this.k, task };
+    return { c: this.c, k: this.k, task, names: this.names };
   }
 
   /** Some call: one that programs make, or any of the table. */

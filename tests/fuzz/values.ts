@@ -10,6 +10,8 @@ export interface Setting {
   c: Chance;
   k: Kernel;
   task: Task;
+  /** Devices, kernel files and modules that there are. */
+  names: readonly string[];
 }
 
 const PATHS = [
@@ -29,7 +31,8 @@ const WANTED: { [name: string]: RegExp } = {
   sockfd: /sock/, epfd: /epoll/, timerfd: /timerfd/, pidfd: /pidfd/,
 };
 
-export function path({ c }: Setting): Json {
+export function path({ c, names }: Setting): Json {
+  if (c.often(15)) return c.pick(names);
   return c.often(92) ? c.pick(PATHS) : c.often(80) ? c.pick(ODD_PATHS) : { addr: c.pick(BAD_ADDRESSES) };
 }
 
@@ -159,8 +162,27 @@ export function argument(s: Setting, arg: ArgumentView): Json | undefined {
   }
 }
 
+function message(s: Setting): Json {
+  return {
+    ...(s.c.often(30) ? { msg_name: socketAddress(s) } : {}), msg_iov: Array.from({ length: s.c.below(3) }, () => bytes(s)),
+    ...(s.c.often(40) ? { msg_control: [{ level: "SOL_SOCKET", type: "SCM_RIGHTS", fds: [fd(s)] }] } : {}),
+  };
+}
+
 /** Arguments of a kind of their own: as a structure of their name, or left out. */
 function special(s: Setting, arg: ArgumentView): Json | undefined {
+  const { c } = s;
+  switch (arg.kind) {
+    case "value-or-bytes": return c.pick<Json>([0, 1, { out: 8 }, { out: 64 }, { in: { i32: c.below(3) } }, { inout: bytes(s) }, { addr: address(s) }]);
+    case "value-or-struct": return c.pick<Json>([0, 1, 10, 1024, 4096, { l_type: c.pick(["F_RDLCK", "F_WRLCK", "F_UNLCK"]), l_whence: "SEEK_SET", l_start: c.below(20), l_len: c.below(20) }]);
+    case "fd-set": return structure(s, "fd_set", null);
+    case "sigset": return structure(s, "sigset", null);
+    case "msghdr": return message(s);
+    case "mmsghdr": return Array.from({ length: c.below(3) }, () => ({ msg_hdr: message(s) }));
+    case "integers": return Array.from({ length: c.below(3) }, () => c.pick([0, 1000, 100]));
+    case "dev_t": return { major: c.pick([1, 1, 10, 240]), minor: c.pick([3, 5, 7, 0]) };
+    case "any": return c.pick<Json>([0, 1, 5, [1, 2], [0, 0, 0]]);
+  }
   if (arg.struct !== undefined) return structure(s, arg.struct.name, arg.struct.fields);
   if (/sockaddr/.test(arg.kind)) return socketAddress(s);
   if (/sigset/.test(arg.kind)) return structure(s, "sigset", null);
