@@ -13,7 +13,7 @@ export type InputBody = Input extends infer I ? (I extends { atNs: number } ? Om
 /** A slice should take so long, in milliseconds of host time; then others have their turn. */
 const SLICE_MS = 8;
 /** Steps of a slice: what the session's steps were seen to take says how many. A cut row tells its own. */
-const SLICE_STEPS = { min: 16, max: 20_000 };
+const SLICE_STEPS = { min: 16, max: 16_384 };
 /** Moves that wait for a row: above, they get it without anybody asking. */
 const MOVES_WAITING = 64;
 const EVENTS_WAITING = 1_000;
@@ -53,10 +53,9 @@ function give(live: Live, input: Input): Given {
     throw new CoreFailure(input, error);
   }
   const took = performance.now() - began;
-  if (took > 1 || output.more) {
-    const steps = Math.max(1, budget - live.kernel.turn.budget);
-    live.sliceSteps = Math.round(Math.min(SLICE_STEPS.max, Math.max(SLICE_STEPS.min, (steps * SLICE_MS) / Math.max(took, 0.01))));
-  }
+  // By halves and doubles: one slow slice is a busy machine, several are slow steps.
+  if (took > SLICE_MS && budget > SLICE_STEPS.min) live.sliceSteps = Math.max(SLICE_STEPS.min, budget / 2);
+  else if (output.more && took < SLICE_MS / 2) live.sliceSteps = Math.min(SLICE_STEPS.max, budget * 2);
   return { output, cutBy: output.more ? budget : null };
 }
 

@@ -16,7 +16,7 @@ export interface RingEvent {
 }
 
 /** Steps of a kernel's first slice, before it is seen how long they take. */
-export const FIRST_SLICE_STEPS = 2_000;
+export const FIRST_SLICE_STEPS = 2_048;
 
 /** A kernel in memory. */
 export interface Live {
