@@ -2,9 +2,10 @@
 import { files } from "./files.ts";
 import { mappings } from "./mappings.ts";
 import { pipes } from "./pipes.ts";
+import { processes } from "./processes.ts";
 import { check, type Model } from "./walk.ts";
 
-const MODELS: { [name: string]: (seed: number, steps: number) => void } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes) };
+const MODELS: { [name: string]: (seed: number, steps: number) => void } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes), processes: walks(processes) };
 
 function walks<Act>(model: Model<Act>): (seed: number, steps: number) => void {
   return (seed, steps) => check(model, seed, steps);
