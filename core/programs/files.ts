@@ -1,8 +1,9 @@
 /** What the file routes do, as processes of the caller's uid: write a file, make a directory, remove either. */
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../abi/fcntl.ts";
-import { EISDIR } from "../abi/errno.ts";
-import { isRegular, statLayout } from "../abi/stat.ts";
-import { base64Decode, getU32 } from "../lib/bytes.ts";
+import { EISDIR, ENOENT } from "../abi/errno.ts";
+import { DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC } from "../abi/fsmagic.ts";
+import { isRegular, statfsLayout, statLayout } from "../abi/stat.ts";
+import { base64Decode, getU32, getU64 } from "../lib/bytes.ts";
 import { NEXT, steps, to } from "../sched/steps.ts";
 import { cstr, program, setValue, sysWith } from "./program.ts";
 import { sys } from "../syscalls/enter.ts";
@@ -22,23 +23,31 @@ const ST_MODE = statLayout.fields.st_mode[0];
 /** One write(2) of a regular file's bytes; anything else gets all in one call. */
 const CHUNK = 1 << 20;
 
+/** File systems whose files are the kernel's own words: each takes what it is told in one write(2). */
+const COMPUTED: (number | bigint)[] = [PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC];
+
 const writeFile = steps<WriteLocals>("writeFile", {
-  look: (k, task, frame) => sysWith(k, task, frame, "newfstatat", [AT_FDCWD, cstr(frame.locals.path), { room: statLayout.size }, 0]),
-  looked: (_k, task, frame) => {
-    const { locals } = frame;
-    locals.exists = frame.ret === 0;
-    const stat = task.scratch === null ? null : task.scratch.bytes.subarray(task.scratch.bytes.length - statLayout.size);
-    locals.regular = !locals.exists || (stat !== null && isRegular(getU32(stat, ST_MODE)));
-    return NEXT;
-  },
-  open: (k, task, frame) => {
-    const { path, mode, regular } = frame.locals;
-    const flags = O_WRONLY | O_CLOEXEC | (regular ? O_CREAT | O_TRUNC : 0);
-    return sysWith(k, task, frame, "openat", [AT_FDCWD, cstr(path), flags, mode]);
+  open: (k, task, frame) => sysWith(k, task, frame, "openat", [AT_FDCWD, cstr(frame.locals.path), O_WRONLY | O_CLOEXEC, 0]),
+  make: (k, task, frame) => {
+    const { path, mode } = frame.locals;
+    frame.locals.exists = frame.ret !== -ENOENT;
+    if (frame.locals.exists) return NEXT;
+    return sysWith(k, task, frame, "openat", [AT_FDCWD, cstr(path), O_WRONLY | O_CLOEXEC | O_CREAT | O_TRUNC, mode]);
   },
   opened: (_k, _task, frame) => {
     frame.locals.fd = Number(frame.ret);
     return frame.locals.fd < 0 ? frame.locals.fd : NEXT;
+  },
+  stat: (k, task, frame) => sysWith(k, task, frame, "fstat", [frame.locals.fd, { room: statLayout.size }]),
+  kind: (k, task, frame) => {
+    const { locals } = frame;
+    locals.regular = frame.ret === 0 && task.scratch !== null && isRegular(getU32(task.scratch.bytes, ST_MODE));
+    return sysWith(k, task, frame, "fstatfs", [locals.fd, { room: statfsLayout.size }]);
+  },
+  empty: (k, task, frame) => {
+    const { locals } = frame;
+    if (frame.ret === 0 && task.scratch !== null && COMPUTED.includes(getU64(task.scratch.bytes, 0))) locals.regular = false;
+    return locals.regular && locals.exists ? sys(k, task, frame, "ftruncate", [locals.fd, 0]) : NEXT;
   },
   write: (k, task, frame) => {
     const { bytes, done, fd, regular } = frame.locals;
