@@ -71,15 +71,23 @@ export function drop(queue: ByteQueue, count: number): void {
 
 /** A copy of up to `count` bytes from `skip` bytes behind the front on. */
 export function copyOut(queue: ByteQueue, count: number, skip = 0): Uint8Array {
+  const { chunks } = queue;
   const bytes = new Uint8Array(Math.max(0, Math.min(count, queue.length - skip)));
-  let at = -skip;
-  queue.chunks.forEach((chunk, index) => {
-    const piece = chunk.subarray(index === 0 ? queue.start : 0, index === queue.chunks.length - 1 ? queue.end : chunk.length);
-    const from = Math.max(0, -at);
-    const to = Math.min(piece.length, bytes.length - at);
-    if (from < to) bytes.set(piece.subarray(from, to), at + from);
-    at += piece.length;
-  });
+  let passed = skip;
+  let done = 0;
+  for (let index = 0; done < bytes.length; index++) {
+    const start = index === 0 ? queue.start : 0;
+    const held = (index === chunks.length - 1 ? queue.end : chunks[index].length) - start;
+    if (passed >= held) {
+      passed -= held;
+      continue;
+    }
+    const from = start + passed;
+    const piece = Math.min(held - passed, bytes.length - done);
+    bytes.set(chunks[index].subarray(from, from + piece), done);
+    done += piece;
+    passed = 0;
+  }
   return bytes;
 }
 
