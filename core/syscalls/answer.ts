@@ -2,6 +2,7 @@
 import { errnoMessage, errnoName } from "../abi/errno.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import { concatBytes } from "../lib/bytes.ts";
+import { syscallName } from "../abi/unistd.ts";
 import type { CallAnswer, Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { peekUser } from "../mm/access.ts";
@@ -77,7 +78,10 @@ function isFailure(ret: number | bigint): ret is number {
 
 /** `name(args)` without the result. */
 export function showCall(row: SyscallRow | undefined, nr: number, regs: (number | bigint)[], view: CallView | null): string {
-  if (row === undefined || view === null) return `syscall_${nr === -1 ? "0xffffffffffffffff" : `0x${nr.toString(16)}`}(${regs.map((reg) => hex(reg)).join(", ")})`;
+  if (row === undefined || view === null) {
+    const name = syscallName(nr) ?? `syscall_${nr === -1 ? "0xffffffffffffffff" : `0x${nr.toString(16)}`}`;
+    return `${name}(${regs.map((reg) => hex(reg)).join(", ")})`;
+  }
   let text = `${row.name}(`;
   for (let at = 0; at < row.args.length; at++) {
     const arg = row.args[at];
@@ -88,7 +92,8 @@ export function showCall(row: SyscallRow | undefined, nr: number, regs: (number 
   return `${text})`;
 }
 
-function showResult(row: SyscallRow | undefined, ret: number | bigint): string {
+function showResult(task: Task, row: SyscallRow | undefined, ret: number | bigint): string {
+  if (task.fault !== null) return `-1 (${task.fault.signal}, ${task.fault.siCode} at ${hex(task.fault.addr)})`;
   if (isFailure(ret)) return `-1 ${errnoName(-ret)} (${errnoMessage(-ret)})`;
   return row?.returns === "address" ? hex(ret) : ret.toString();
 }
@@ -106,7 +111,7 @@ export function answerCall(
   const row = k.tables.syscalls[nr];
   const view = row === undefined || row.args.length === 0 ? null : callView(k, task, row, regs, ret);
   const call = row !== undefined && view === null ? `${row.name}()` : showCall(row, nr, regs, view);
-  const strace = `${call} = ${showResult(row, ret)}`;
+  const strace = `${call} = ${showResult(task, row, ret)}`;
   trace(k, task.tid, strace);
   const answer: CallAnswer = isFailure(ret)
     ? { state: "returned", ret: -1, errno: errnoName(-ret), errnoNumber: -ret, message: errnoMessage(-ret), strace, ns }
