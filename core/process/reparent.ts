@@ -30,8 +30,9 @@ export function reparentChildren(k: Kernel, group: ThreadGroup): void {
       if (task.parentDeathSignal !== 0 && !task.exiting) sendSignalToTask(k, task, task.parentDeathSignal, { code: SI_KERNEL });
     }
     taskOf(k, child.threads[0]).exitSignal = SIGCHLD;
-    if (child.exitStatus >= 0) {
-      if (notifyExit(k, child)) reap(k, child);
-    } else orphanedByParent(k, child, group);
+    const unwanted = child.exitStatus >= 0 && notifyExit(k, child);
+    // As Linux: a zombie's process group loses its tie too.
+    orphanedByParent(k, child, group);
+    if (unwanted) reap(k, child);
   }
 }

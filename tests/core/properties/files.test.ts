@@ -3,4 +3,4 @@ import { test } from "vitest";
 import { files } from "./files.ts";
 import { check } from "./walk.ts";
 
-test("files, directories, links and descriptors", () => check(files, 1, 6000));
+test("files, directories, links and descriptors", () => check(files, 1, 3000));

@@ -276,7 +276,7 @@ class FileWalk implements Walk<FileAct> {
 
   private dupOnto(call: "dup2" | "dup3", fd: number, newfd: number, cloexec: boolean): void {
     const slot = this.fds.get(fd);
-    const args = call === "dup2" ? { oldfd: fd, newfd } : { oldfd: fd, newfd, flags: cloexec ? "O_CLOEXEC" : 0 };
+    const args: Json = call === "dup2" ? { oldfd: fd, newfd } : { oldfd: fd, newfd, flags: cloexec ? "O_CLOEXEC" : 0 };
     if (fd === newfd && call === "dup3") this.expect(call, args, "EINVAL");
     else if (slot === undefined || newfd < 0 || newfd >= NOFILE) this.expect(call, args, "EBADF");
     else {

@@ -3,4 +3,4 @@ import { test } from "vitest";
 import { mappings } from "./mappings.ts";
 import { check } from "./walk.ts";
 
-test("mappings: content, protection, faults and maps, over forks", () => check(mappings, 1, 6000));
+test("mappings: content, protection, faults and maps, over forks", () => check(mappings, 1, 3000));

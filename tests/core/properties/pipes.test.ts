@@ -3,4 +3,4 @@ import { test } from "vitest";
 import { pipes } from "./pipes.ts";
 import { check } from "./walk.ts";
 
-test("pipes: bytes, ends, room, packets, and sleeping", () => check(pipes, 1, 6000));
+test("pipes: bytes, ends, room, packets, and sleeping", () => check(pipes, 1, 3000));

@@ -158,7 +158,7 @@ class PipeWalk implements Walk<PipeAct> {
   }
 
   private write(call: "write" | "writev", fd: number, end: End | undefined, data: Uint8Array): void {
-    const args = call === "write" ? { fd, buf: base64(data) } : { fd, iov: [base64(data.subarray(0, 5)), base64(data.subarray(5))] };
+    const args: Json = call === "write" ? { fd, buf: base64(data) } : { fd, iov: [base64(data.subarray(0, 5)), base64(data.subarray(5))] };
     if (end === undefined || !end.write) this.expect(call, args, "EBADF");
     else if (data.length === 0) this.expect(call, args, 0);
     else if (end.pipe.readers === 0) this.expect(call, args, "EPIPE");
