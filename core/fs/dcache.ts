@@ -1,7 +1,7 @@
 /** Dentries and the life of inodes: a name pins its inode, an open file or a working directory pins its name. */
 import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
-import { dentryOf, inodeOf, type Dentry, type Inode, type PathRef } from "./inode.ts";
+import { dentryOf, inodeOf, xattrBytes, type Dentry, type Inode, type PathRef } from "./inode.ts";
 import { endMount } from "./mount.ts";
 import { inodeGone } from "./notify.ts";
 import { freePages } from "./page_cache.ts";
@@ -118,6 +118,7 @@ export function dropInode(k: Kernel, inode: Inode): void {
   inodeGone(k, inode);
   const sb = must(k.state.fs.superBlocks, inode.sb);
   freePages(k, sb, inode, 0);
+  k.state.fs.xattrBytes -= xattrBytes(inode);
   // The root of a computed file system has the key "" too.
   if (typeof sb.root === "number") sb.usedInodes--;
   else if (sb.open.get(inode.key) === inode.id) sb.open.delete(inode.key);

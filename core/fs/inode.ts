@@ -80,3 +80,10 @@ export function inodeOf(k: Kernel, id: InodeKey): Inode {
 export function dentryOf(k: Kernel, id: number): Dentry {
   return must(k.state.fs.dentries, id);
 }
+
+/** What its extended attributes take: names and values, in bytes. */
+export function xattrBytes({ xattrs }: Inode): number {
+  let bytes = 0;
+  if (xattrs !== null) for (const [name, value] of xattrs) bytes += name.length + value.length;
+  return bytes;
+}

@@ -3,7 +3,7 @@ import { FASYNC, O_PATH } from "../abi/fcntl.ts";
 import { isDirectory, isRegular } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { epollFaults } from "./eventpoll.ts";
-import type { Dentry, Inode, PathRef } from "./inode.ts";
+import { xattrBytes, type Dentry, type Inode, type PathRef } from "./inode.ts";
 import { heldPages } from "./page_cache.ts";
 import { asPipe, pipeFaults } from "./pipe.ts";
 
@@ -166,6 +166,9 @@ function tables(k: Kernel): string[] {
 function superBlocks(k: Kernel): string[] {
   const wrong: string[] = [];
   const { fs } = k.state;
+  let attributes = 0;
+  for (const inode of fs.inodes.values()) attributes += xattrBytes(inode);
+  if (attributes !== fs.xattrBytes) wrong.push(`${fs.xattrBytes} bytes of extended attributes are counted, ${attributes} are found`);
   for (const sb of fs.superBlocks.values()) {
     let pages = 0;
     let stored = 0;

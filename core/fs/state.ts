@@ -27,6 +27,8 @@ export interface FsState {
   watched: Map<number, number[]>;
   /** Pages of pipes by the uid that made them, for the limit on unprivileged users. */
   pipePages: Map<number, number>;
+  /** Bytes of all extended attributes, names and values. */
+  xattrBytes: number;
   /** Mount of pipes, sockets and anonymous inodes, which has no place in the tree. */
   anonMount: number;
   /** The one inode behind all anonymous files (eventfd, epoll …). */
@@ -56,7 +58,7 @@ export function fsInit(): FsState {
   return {
     inodes: new Map(), dentries: new Map(), superBlocks: new Map(), mounts: new Map(), files: new Map(), fdTables: new Map(),
     fsStructs: new Map(), pipes: new Map(), epollItems: new Map(), locks: new Map(), lockWaiters: new Map(), watches: new Map(),
-    watched: new Map(), pipePages: new Map(),
+    watched: new Map(), pipePages: new Map(), xattrBytes: 0,
     anonMount: 0, anonInode: 0, rootMount: 0,
     nextInode: 1, nextDentry: 1, nextSuperBlock: 1, nextMount: 1, nextFile: 1, nextFdTable: 1, nextFsStruct: 1, nextPipe: 1,
     nextEpollItem: 1, nextLock: 1, nextWatch: 1, nextMoveCookie: 1,

@@ -33,10 +33,11 @@ import { sockoptRows } from "./sockopt.ts";
 import { statRows } from "./stat.ts";
 import { timeRows } from "./time.ts";
 import { waitRows } from "./wait.ts";
+import { xattrRows } from "./xattr.ts";
 
 export const families: Rows[] = [
   credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
   itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows,
   pollRows, prctlRows, processRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
-  sockoptRows, statRows, timeRows, waitRows,
+  sockoptRows, statRows, timeRows, waitRows, xattrRows,
 ];
