@@ -1,10 +1,12 @@
 /** npm run bench [part …]: how much slower or faster we are than what a reader knows, as ratios of one run on one machine. */
 import { calls } from "./parts/calls.ts";
+import { http } from "./parts/http.ts";
 import { memory } from "./parts/memory.ts";
+import { vdev } from "./parts/vdev.ts";
 import { table, type Row } from "./table.ts";
 
 /** By name; all of them when none is asked for. */
-const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { calls, memory };
+const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { http, calls, memory, vdev };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(PARTS, name));
