@@ -94,6 +94,7 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
     case SO_RCVBUFFORCE:
       if (option === SO_RCVBUFFORCE && !capable(task, CAP_NET_ADMIN)) return -EPERM;
       options.rcvbuf = bufferSize(value, option === SO_RCVBUFFORCE, RCVBUF_MIN);
+      options.stored.set("rcvbuf", 1);
       return 0;
     case SO_RCVLOWAT:
       options.rcvLowat = value < 0 ? 0x7fff_ffff : value === 0 ? 1 : value;

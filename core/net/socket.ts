@@ -58,6 +58,8 @@ export interface Tcp {
   /** Bytes that the peer's window has no room for yet. */
   send: ByteQueue;
   receive: ByteQueue;
+  /** What the reader took since a time, and the most that it took in a round trip. */
+  measure: { copied: number; most: number; sinceNs: number };
   /** A FIN waits behind `send`. */
   finQueued: boolean;
   /** The peer's FIN has come, or the connection was closed after it began (SOCK_DONE). */
@@ -213,8 +215,8 @@ export function newSocket(k: Kernel, given: { family: number; type: number; prot
     inet: given.family === AF_INET
       ? { localAddr: 0, localPort: 0, peerAddr: 0, peerPort: 0, portHeld: false, portLocked: false, addrLocked: false } : null,
     tcp: tcp ? {
-      peer: 0, parent: 0, backlog: 0, acceptQueue: [], send: byteQueue(), receive: byteQueue(), finQueued: false, done: false,
-      timer: 0, expiresNs: 0, retries: 0,
+      peer: 0, parent: 0, backlog: 0, acceptQueue: [], send: byteQueue(), receive: byteQueue(),
+      measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
     } : null,
     udp: given.proto === "udp" ? { queue: [], allocated: 0, corked: [] } : null,
     unix: null,

@@ -18,23 +18,14 @@ import {
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from "./tcp_states.ts";
+import { adjustWindow, LEAST, MSS, windowOf, worthTelling } from "./tcp_window.ts";
 
-/** MSS of a connection over the loopback: its MTU of 65,536 less the headers with time stamps. */
-const MSS = 65_483;
 /** Bytes copied from the user at once, as a page fragment of 32 KiB holds. */
 const PIECE = 32_768;
-/** What a socket may always queue, however much memory all of them hold (tcp_wmem[0]). */
-const LEAST = 4096;
 
 /** Bytes that may wait to be sent. */
 function sendLimit(k: Kernel, socket: Socket): number {
   return underPressure(k) ? Math.min(LEAST, socket.options.sndbuf) : socket.options.sndbuf;
-}
-
-/** Bytes that the receiver still admits: half of SO_RCVBUF is for data (tcp_adv_win_scale 1). */
-function windowOf(k: Kernel, socket: Socket): number {
-  const window = underPressure(k) ? LEAST : socket.options.rcvbuf >> 1;
-  return window - tcpOf(socket).receive.length;
 }
 
 /** Why a connection cannot be written: 0, -EAGAIN while it is not established yet, or an errno (sk_stream_wait_connect). */
@@ -162,7 +153,8 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
   const { receive } = tcpOf(socket);
   charge(k, costs(k).tcpReceiveNs);
   let err = 0;
-  let left = Math.min(room(msg), receive.length);
+  const queued = receive.length;
+  let left = Math.min(room(msg), queued);
   while (left > 0 && err === 0) {
     const piece = front(receive, left);
     let moved = piece.length;
@@ -176,16 +168,17 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
     drop(receive, moved);
     k.state.net.memory -= moved;
   }
+  adjustWindow(k, socket, queued - receive.length);
   openWindow(k, socket);
   return err;
 }
 
-/** Room came free: the peer's waiting bytes follow, not in dribs (silly-window avoidance). */
+/** Room came free: the peer's waiting bytes follow, not in dribs. */
 function openWindow(k: Kernel, socket: Socket): void {
   const peer = peerOf(k, socket);
   if (peer === null) return;
   const waiting = tcpOf(peer).send.length;
-  if (waiting > 0 && windowOf(k, socket) >= Math.min(waiting, socket.options.rcvbuf >> 2)) push(k, peer);
+  if (waiting > 0 && windowOf(k, socket) >= Math.min(waiting, worthTelling(socket))) push(k, peer);
 }
 
 function peek(k: Kernel, task: Task, socket: Socket, msg: Message, target: number): number {

@@ -25,14 +25,15 @@ export const defaultProfile: CostProfile = {
   // Buffered writes of 512 bytes to ext4 on such machines take about 0.6 µs, the copy and the call included.
   fileWriteNs: 450,
   // The report's mmap slave needs 15 to 20 µs a page where its master needs 6 to 9; the call that only it makes is this one.
-  fallocateNs: 6500,
+  fallocateNs: 5000,
   // The report's mmap slave takes 0.115 ms for a file of four bytes, and nothing else that it does can be much of that.
   truncateNs: 58_000,
   pathComponentNs: 60,
   openNs: 500,
   closeNs: 150,
-  // lmbench's mmap latency of such machines: an mmap and a munmap of a few pages take 2 to 3 µs together.
-  vmaNs: 1200,
+  // The report's mmap master makes two mappings and one fault for each page that it sends, and takes 6.5 µs for all of it;
+  // lmbench finds 2 to 4 µs for an mmap and a munmap of a few pages on such machines.
+  vmaNs: 1800,
   pteNs: 40,
   forkNs: 40_000,
   exitNs: 30_000,

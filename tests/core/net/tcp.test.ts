@@ -279,3 +279,20 @@ test("strace lines are those of strace", async () => {
   expect(m.do("accept4", { sockfd: 3, addr: null, addrlen: null, flags: "SOCK_CLOEXEC" }).strace)
     .toBe("accept4(3, NULL, NULL, SOCK_CLOEXEC) = -1 EINVAL (Invalid argument)");
 });
+
+test("the receive buffer grows under a reader that keeps up, unless its size was set", async () => {
+  const m = await Sockets.boot();
+  const grown = (client: number, server: number): unknown => {
+    m.ok("fcntl", { fd: client, cmd: "F_SETFL", arg: "O_NONBLOCK" });
+    for (let count = 0; count < 6; count++) m.do("write", { fd: client, buf: { zero: 200_000 } });
+    for (let count = 0; count < 4; count++) m.ok("read", { fd: server, count: 60_000 });
+    m.advance(2);
+    m.ok("read", { fd: server, count: 60_000 });
+    return m.do("getsockopt", { sockfd: server, level: "SOL_SOCKET", optname: "SO_RCVBUF", optlen: 4 }).optval;
+  };
+  const [client, server] = m.connection();
+  expect(grown(client, server)).toBe(6_291_456);
+  const [other, set] = m.connection(2001);
+  m.ok("setsockopt", { sockfd: set, level: "SOL_SOCKET", optname: "SO_RCVBUF", optval: 65_536 });
+  expect(grown(other, set)).toBe(131_072);
+});
