@@ -113,7 +113,7 @@ function futexes(k: Kernel): string[] {
   const seen = new Set<number>();
   for (const { tid, queue } of k.state.process.futexWaiters) {
     const task = k.state.sched.tasks.get(tid);
-    if (task?.frames.some(({ code }) => code === "futex.wait") !== true) wrong.push(`task ${tid} is said to wait on a futex`);
+    if (task?.frames.some(({ code }) => code === "futex.wait" || code === "futex.lock_pi") !== true) wrong.push(`task ${tid} is said to wait on a futex`);
     if (task?.sleep !== undefined && task.sleep !== null && !task.sleep.queues.includes(queue)) wrong.push(`task ${tid} waits on another futex queue`);
     if (seen.has(tid)) wrong.push(`task ${tid} waits on two futexes`);
     seen.add(tid);

@@ -1,11 +1,12 @@
 /** futex(2): waiting for a word of memory to change. */
 import { ENOSYS } from "../abi/errno.ts";
 import {
-  FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, futexOperations, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE,
-  FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+  FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, futexOperations, FUTEX_PRIVATE_FLAG,
+  FUTEX_REQUEUE, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
 } from "../abi/futex.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Addr } from "../mm/usercopy.ts";
+import { futexLockPi, futexUnlockPi } from "../process/futex_pi.ts";
 import { futexRequeue, futexWait, futexWake, futexWakeOp } from "../process/futex.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
@@ -23,7 +24,8 @@ function deadline(k: Kernel, task: Task, op: number, timeout: Addr): number | { 
   const ns = readTimespec(k, task, timeout);
   if (ns < 0) return { errno: ns };
   if ((op & FUTEX_CMD_MASK) === FUTEX_WAIT) return now(k) + ns;
-  const offset = (op & FUTEX_CLOCK_REALTIME) !== 0 ? Number(k.state.time.realtimeOffsetNs) : 0;
+  // FUTEX_LOCK_PI has always meant the clock on the wall.
+  const offset = (op & FUTEX_CLOCK_REALTIME) !== 0 || (op & FUTEX_CMD_MASK) === FUTEX_LOCK_PI ? Number(k.state.time.realtimeOffsetNs) : 0;
   return Math.max(0, ns - offset);
 }
 
@@ -37,8 +39,8 @@ function sysFutex(k: Kernel, task: Task, args: Args): SyscallResult {
   const [uaddr, op, val, timeout, uaddr2, val3] = args;
   const command = op & FUTEX_CMD_MASK;
   const shared = (op & FUTEX_PRIVATE_FLAG) === 0;
-  if ((op & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET) {
-    const bad = command === FUTEX_WAIT ? deadline(k, task, op, timeout) : 0;
+  if ((op & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET && command !== FUTEX_LOCK_PI2) {
+    const bad = command === FUTEX_WAIT || command === FUTEX_LOCK_PI ? deadline(k, task, op, timeout) : 0;
     return typeof bad === "object" ? bad.errno : -ENOSYS;
   }
   const second = int32(timeout);
@@ -50,6 +52,12 @@ function sysFutex(k: Kernel, task: Task, args: Args): SyscallResult {
     case FUTEX_REQUEUE: return futexRequeue(k, task, uaddr, uaddr2, shared, int32(val), second, null);
     case FUTEX_CMP_REQUEUE: return futexRequeue(k, task, uaddr, uaddr2, shared, int32(val), second, val3);
     case FUTEX_WAKE_OP: return futexWakeOp(k, task, uaddr, uaddr2, shared, int32(val), second, val3);
+    case FUTEX_LOCK_PI: case FUTEX_LOCK_PI2: {
+      const untilNs = deadline(k, task, op, timeout);
+      return typeof untilNs === "object" ? untilNs.errno : futexLockPi(k, task, uaddr, shared, { untilNs });
+    }
+    case FUTEX_TRYLOCK_PI: return futexLockPi(k, task, uaddr, shared, { tryOnly: true });
+    case FUTEX_UNLOCK_PI: return futexUnlockPi(k, task, uaddr, shared);
     default: return -ENOSYS;
   }
 }
@@ -57,7 +65,7 @@ function sysFutex(k: Kernel, task: Task, args: Args): SyscallResult {
 /** `timeout` of the waits, and a plain number (val2) of the others. */
 function timeoutOrCount(name: string): ArgType {
   const plain = structIn(name, timespec);
-  const waits = (op: number): boolean => [FUTEX_WAIT, FUTEX_WAIT_BITSET].includes(op & FUTEX_CMD_MASK);
+  const waits = (op: number): boolean => [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2].includes(op & FUTEX_CMD_MASK);
   return {
     ...plain,
     show: (register, view) => (waits(int32(view.reg("futex_op"))) ? plain.show(register, view) : String(uint32(register))),
@@ -68,6 +76,6 @@ export const futexRows: Rows = {
   futex: {
     x86_64: 202,
     args: [addr("uaddr"), flags("futex_op", futexOperations), uint("val"), timeoutOrCount("timeout"), addr("uaddr2"), uint("val3")],
-    run: sysFutex, partial: "no priority inheritance (FUTEX_LOCK_PI and its like answer ENOSYS)",
+    run: sysFutex, partial: "FUTEX_LOCK_PI hands over in order and raises no priority; no FUTEX_WAIT_REQUEUE_PI",
   },
 };
