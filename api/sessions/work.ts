@@ -62,7 +62,6 @@ export function refusalProblem(refusal: Refusal): Problem {
       return refusal.refused === "invalid" ? invalid(detail, refusal.errors)
         : new Problem(413, "too-large", detail, refusal.errors === undefined ? {} : { errors: refusal.errors });
     }
-    case "too-large": return new Problem(413, "too-large", sentence(refusal.detail), refusal.errors === undefined ? {} : { errors: refusal.errors });
     case "errno": return errnoProblem(refusal.errno, refusal.detail);
     case "limit": return tooMany(sentence(refusal.detail), 1);
   }
