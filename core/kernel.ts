@@ -38,6 +38,8 @@ export interface Turn {
   current: number;
   /** Index of the CPU that runs. */
   cpu: number;
+  /** The preemption count of the interrupt under way; a task's own is in the task. */
+  preemptCount: number;
   /** A log record came while somebody sleeps on /dev/kmsg; `handle` wakes them. */
   logged: boolean;
 }

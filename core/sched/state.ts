@@ -1,6 +1,7 @@
 /** What the scheduler keeps: tasks, groups, wait queues and one clock a CPU. */
 import type { Machine } from "../machine.ts";
 import { FIRST_FREE_QUEUE } from "./boot_queues.ts";
+import { kthreadsInit, lockdepInit, locksInit, rcuInit, type KthreadRecord, type LockdepState, type LocksState, type RcuState } from "./lock_state.ts";
 import type { SignalHandlers, Task, ThreadGroup } from "./task.ts";
 import type { Waiter } from "./wait_queue.ts";
 
@@ -28,6 +29,11 @@ export interface SchedState {
   cpus: Cpu[];
   /** Tasks ever created, for /proc/stat. */
   forks: number;
+  locks: LocksState;
+  lockdep: LockdepState;
+  rcu: RcuState;
+  /** Threads made by kthread_create, by tid, as long as somebody may ask for their end. */
+  kthreads: Map<number, KthreadRecord>;
 }
 
 export const PID_MAX = 32768;
@@ -40,5 +46,6 @@ export function schedInit(machine: Machine): SchedState {
       id, clockNs: 0, queue: [], last: 0, busyNs: 0, contextSwitches: 0,
     })),
     forks: 0,
+    locks: locksInit(), lockdep: lockdepInit(), rcu: rcuInit(), kthreads: kthreadsInit(),
   };
 }

@@ -4,6 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import type { Task } from "./task.ts";
 import { beginSleep, interruptedBy, sleepForbidden, type SleepAction } from "./wait_queue.ts";
 import { charge, costs } from "./cost.ts";
+import { scheduleBug } from "./preempt.ts";
 
 /** One activation of a step table. Plain data: it survives snapshots, forks of the session and restarts. */
 export interface Frame<L = unknown> {
@@ -129,7 +130,7 @@ export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepRes
     case "enter": pushFrame(task, result.code, result.locals); return;
     case "exit": task.frames.length = 0; return;
     case "sleep":
-      assert(task.preemptCount === 0, `scheduling while atomic: ${frame.code}.${frame.step}`);
+      if (task.preemptCount !== 0) scheduleBug(k, task);
       if (sleepForbidden(task, result)) return endFrame(k, task, frame, interruptedBy(result));
       beginSleep(k, task, result);
   }
