@@ -49,7 +49,9 @@ export function syscallComponents(): Record<string, Schema> {
   };
 }
 
+const FLAGS: Schema = { anyOf: [{ type: "string" }, INTEGER] };
 const FIELD: Record<string, Schema> = {
+  flags: FLAGS,
   integer: INTEGER, string: { type: "string" }, bytes: BYTES, integers: { type: "array", items: INTEGER },
 };
 
@@ -76,10 +78,15 @@ function argumentSchema({ kind, names, struct }: ArgumentView): Schema {
       const fields = struct === undefined || struct.fields === "any" ? {} : structure(struct.fields);
       const about = struct === undefined ? {} : { description: `struct ${struct.name}` };
       // Vectors, lists and message headers read several forms; the kernel's own words tell what is wrong with one.
-      return Object.keys(fields).length === 0 ? about : { ...about, anyOf: [fields, BYTES, POINTER] };
+      if (Object.keys(fields).length === 0) return about;
+      const items = { type: "array", items: { anyOf: [fields, BYTES] } };
+      return { ...about, anyOf: [ARRAYS.has(kind) ? items : fields, BYTES, POINTER] };
     }
   }
 }
+
+/** Arguments that are several structures of their kind. */
+const ARRAYS = new Set(["array", "inout-array", "out-array"]);
 
 const ON_FAULT: Schema = { type: "string", enum: ["signal", "report"], description: "What a memory fault does: deliver the signal, or only tell of it" };
 

@@ -103,6 +103,7 @@ const Returned = z.object({
   signal: z.string().optional(),
   siCode: z.string().optional(),
   faultAddr: z.string().optional(),
+  stored: z.number().int().optional().meta({ description: "Bytes that a store had stored before its fault" }),
   delivered: z.array(z.string()).optional(),
 }).catchall(z.unknown()).meta({ id: "ReturnedCall", description: "Outputs stand beside these under their man-page names" });
 
@@ -110,6 +111,9 @@ const Ended = z.object({
   state: z.literal("ended"),
   exited: z.number().int().optional(),
   signaled: z.string().optional(),
+  siCode: z.string().optional().meta({ description: "Of the fault that it died of, where that was of its own load or store" }),
+  faultAddr: z.string().optional(),
+  stored: z.number().int().optional().meta({ description: "Bytes that its store had stored before the fault" }),
   strace: z.string().optional(),
   ns: Ns.optional(),
 }).meta({ id: "EndedCall", description: "The process died of its call" });

@@ -15,6 +15,7 @@ import { wake, wakeTask } from "./sched/wait_queue.ts";
 import { decodeBatch, decodeCall, invalid } from "./syscalls/decode.ts";
 import { drivenFrame, endBatchEarly, sleepingAnswer, startBatch, startSingle } from "./syscalls/driven.ts";
 import { readInteger, type Problem } from "./syscalls/json.ts";
+import { keptAnswer } from "./syscalls/kept.ts";
 import { memoryRows } from "./syscalls/memory.ts";
 import { SLEEPING_LIMIT } from "./syscalls/state.ts";
 import { makeHome } from "./programs/home.ts";
@@ -210,8 +211,7 @@ function program(k: Kernel, input: Input & { type: "program" }): Output {
 function interruptCall(k: Kernel, callId: string): Output {
   const tid = k.state.calls.sleeping.get(callId);
   if (tid === undefined) {
-    const kept = k.state.calls.kept.some((answer) => answer.callId === callId);
-    return refuse(k, kept ? { refused: "busy", detail: "the call has ended" } : { refused: "no-call", detail: "no such call" });
+    return refuse(k, keptAnswer(k, callId) !== null ? { refused: "busy", detail: "the call has ended" } : { refused: "no-call", detail: "no such call" });
   }
   const task = taskOf(k, tid);
   if (task.sleep !== null && task.sleep.mode !== "interruptible") {

@@ -62,7 +62,8 @@ export type CallAnswer =
   /** A program ended: `value` is what it made (a module's view, a file's bytes written …), `ret` its errno-style result. */
   | { state: "program"; ret: number; value: Json; stdout: string; stderr: string }
   | { state: "sleeping"; pid: number; callId: string; wchan: string; results?: CallAnswer[] }
-  | { state: "ended"; exited?: number; signaled?: string; strace?: string; ns?: Ns; results?: CallAnswer[] };
+  /** With the fault that it died of, where that was of its own load or store. */
+  | { state: "ended"; exited?: number; signaled?: string; siCode?: string; faultAddr?: string; stored?: number; strace?: string; ns?: Ns; results?: CallAnswer[] };
 
 export interface EndedCall {
   callId: string;

@@ -9,7 +9,8 @@ import { processInvariants } from "./process/invariants.ts";
 import { plainDataProblems } from "./plain.ts";
 import { LOG_BYTES } from "./sched/printk.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
-import { KEPT_BYTES, KEPT_PER_PROCESS, SLEEPING_LIMIT, TRACE_LINES } from "./syscalls/state.ts";
+import { KEPT_BYTES, KEPT_PER_PROCESS } from "./syscalls/kept.ts";
+import { SLEEPING_LIMIT, TRACE_LINES } from "./syscalls/state.ts";
 
 /** What is broken, a sentence each; empty for a sound kernel. Pure, and slow: it looks at everything. */
 export function invariants(k: Kernel): string[] {
@@ -113,7 +114,7 @@ function timers(k: Kernel): string[] {
 /** Calls that sleep are the driven frames of tasks; what is kept of ended ones is counted right. */
 function calls(k: Kernel): string[] {
   const wrong: string[] = [];
-  const { sleeping, open, kept, keptBytes, trace } = k.state.calls;
+  const { sleeping, open, kept, keptOf, leaving, keptBytes, trace } = k.state.calls;
   const known = new Map([...sleeping, ...open.map(({ callId, tid }) => [callId, tid] as const)]);
   for (const [callId, tid] of sleeping) {
     const task = k.state.sched.tasks.get(tid);
@@ -124,12 +125,18 @@ function calls(k: Kernel): string[] {
     if (driven !== null && known.get(driven.callId) !== task.tid) wrong.push(`nobody knows call ${driven.callId} of task ${task.tid}`);
   }
   if (sleeping.size > SLEEPING_LIMIT) wrong.push(`${sleeping.size} calls sleep`);
-  const sum = kept.reduce((total, { size }) => total + size, 0);
+  const sum = [...kept.values()].reduce((total, { size }) => total + size, 0);
   if (sum !== keptBytes) wrong.push(`kept answers have ${sum} bytes, counted are ${keptBytes}`);
-  if (keptBytes > KEPT_BYTES && kept.length > 1) wrong.push(`kept answers have ${keptBytes} bytes`);
-  const perProcess = new Map<number, number>();
-  for (const { pid } of kept) perProcess.set(pid, (perProcess.get(pid) ?? 0) + 1);
-  for (const [pid, count] of perProcess) if (count > KEPT_PER_PROCESS) wrong.push(`${count} answers are kept of process ${pid}`);
+  if (keptBytes > KEPT_BYTES && kept.size > 1) wrong.push(`kept answers have ${keptBytes} bytes`);
+  let owned = leaving.size;
+  for (const [tgid, own] of keptOf) {
+    owned += own.length;
+    if (own.length === 0 || own.length > KEPT_PER_PROCESS) wrong.push(`${own.length} answers are kept of process ${tgid}`);
+    if (!k.state.sched.groups.has(tgid)) wrong.push(`process ${tgid} has ended, and its answers do not leave`);
+    for (const callId of own) if (kept.get(callId)?.tgid !== tgid) wrong.push(`process ${tgid} is said to have answered ${callId}`);
+  }
+  for (const callId of leaving.keys()) if (!kept.has(callId)) wrong.push(`${callId} leaves and is not kept`);
+  if (owned !== kept.size) wrong.push(`${kept.size} answers are kept, of processes ${owned}`);
   if (trace.length > TRACE_LINES + 1000) wrong.push(`the trace has ${trace.length} lines`);
   return wrong;
 }

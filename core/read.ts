@@ -5,7 +5,8 @@ import type { Kernel } from "./kernel.ts";
 import { peekUser } from "./mm/access.ts";
 import type { LogRecord } from "./sched/printk.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./sched/task.ts";
-import { callOf, sleepingAnswer } from "./syscalls/driven.ts";
+import { callOf, sleepingAnswer, type CallUnderWay } from "./syscalls/driven.ts";
+import { keptAnswer } from "./syscalls/kept.ts";
 import type { TraceLine } from "./syscalls/state.ts";
 
 export interface ProcessView {
@@ -19,7 +20,8 @@ export interface ProcessView {
   member: string;
   kind: "driven" | "program" | "kthread";
   threads: number[];
-  call: { callId: string; call: string; args: string; wchan: string; sinceNs: number } | null;
+  /** Of a program that the service runs, the system call that it is in. */
+  call: CallUnderWay | null;
   /** Deliveries to counted handlers, by signal name. */
   signals: { [name: string]: number };
 }
@@ -86,8 +88,8 @@ export function callRecord(k: Kernel, callId: string): { pid: number; member: st
     const answer = sleepingAnswer(taskOf(k, tid));
     return answer === null ? null : { pid: tid, member: memberOf(k, tid), answer };
   }
-  const kept = k.state.calls.kept.find((one) => one.callId === callId);
-  return kept === undefined ? null : { pid: kept.pid, member: kept.member, answer: kept.answer };
+  const kept = keptAnswer(k, callId);
+  return kept === null ? null : { pid: kept.pid, member: kept.member, answer: kept.answer };
 }
 
 /** Trace lines after `after` (a sequence; 0 for all kept), of one process or of all. */

@@ -1,5 +1,5 @@
 /** All code that a kernel's state names, gathered once: importing a room registers what it has. */
-import { SYSCALL_NUMBERS } from "./abi/unistd.ts";
+import { DISPLACED_NUMBERS, SYSCALL_NUMBERS } from "./abi/unistd.ts";
 import type { Tables } from "./kernel.ts";
 import { assert } from "./lib/assert.ts";
 import { hooks } from "./hook_table.ts";
@@ -37,9 +37,9 @@ function rowsByNumber(byName: Map<string, SyscallRow>): (SyscallRow | undefined)
 
 const syscallNames = rowsByName(families);
 
-/** Names that Linux has and we have not; bpf and kexec_file_load gave their numbers to ssmem. */
+/** Names that Linux has and we have not. */
 function missing(): Set<string> {
-  return new Set([...Object.keys(SYSCALL_NUMBERS), "bpf", "kexec_file_load"].filter((name) => !syscallNames.has(name)));
+  return new Set([...Object.keys(SYSCALL_NUMBERS), ...Object.keys(DISPLACED_NUMBERS)].filter((name) => !syscallNames.has(name)));
 }
 
 // Modules' file operations have been registered: debugfs adds what its files open with.

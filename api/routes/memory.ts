@@ -1,11 +1,13 @@
 /** A process's memory: a debugger's look, and stores by the process itself. */
 import { z } from "zod";
-import { Problem, invalid } from "../errors.ts";
+import { Problem, errnoProblem, invalid } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { defineRoute } from "../route.ts";
 import { Count, ProcessParams, SLEEPING } from "../schemas.ts";
-import { readMemory } from "../sessions/core.ts";
+import { readMemory, type CallAnswer } from "../sessions/core.ts";
 import { drives } from "./process_access.ts";
+
+const EINTR = 4;
 
 const tag = "Memory";
 const path = "/v1/sessions/{sid}/processes/{pid}/memory";
@@ -29,7 +31,7 @@ export const getMemory = defineRoute({
 export const putMemory = defineRoute({
   id: "storeMemory", method: "put", path, tag, access: "memory", holds: LIMITS.wait.default,
   summary: "The process stores the body's bytes, with the faults it takes",
-  description: "A forbidden store is 422 with `signal`, `siCode`, `address` and `stored`, and the process lives; `onFault=signal` delivers the signal.",
+  description: "A forbidden store is 422 with `signal`, `siCode`, `address` and `stored`, and the process lives; `onFault=signal` delivers the signal, and `ended` says that the process died of it.",
   params: ProcessParams,
   query: z.object({ address: Address, onFault: z.enum(["report", "signal"]).default("report") }),
   body: { rawBytes: LIMITS.rawBufferBytes, description: "The bytes to store" },
@@ -42,18 +44,27 @@ export const putMemory = defineRoute({
       base64: Buffer.from(body).toString("base64"), onFault: query.onFault,
     }),
     reply({ answer }) {
-      if (answer?.state === "ended") {
-        throw new Problem(422, "invalid", `The store killed the process: ${answer.signaled ?? "it exited"}.`, { members: { signal: answer.signaled } });
-      }
-      if (answer?.state === "returned" && "strace" in answer && answer.signal !== undefined) {
-        const { signal, siCode, faultAddr, stored } = answer;
-        throw new Problem(422, "invalid", `The store faults at ${String(faultAddr)}: ${signal} (${String(siCode)}).`, {
-          members: { signal, siCode, address: faultAddr, stored },
-        });
+      if (answer?.state === "ended") throw endedProblem(answer);
+      if (answer?.state === "returned" && "strace" in answer) {
+        const { signal, siCode, faultAddr, stored, errnoNumber } = answer;
+        if (signal !== undefined) {
+          throw new Problem(422, "invalid", `The store faults at ${String(faultAddr)}: ${signal} (${String(siCode)}).`, {
+            members: { signal, siCode, address: faultAddr, stored },
+          });
+        }
+        if (errnoNumber !== undefined) throw errnoProblem(errnoNumber);
       }
       return { status: 204 as const };
     },
   }),
 });
+
+/** The process died inside the store: of its fault, or of what somebody else sent it meanwhile. */
+function endedProblem({ signaled, siCode, faultAddr, stored }: Extract<CallAnswer, { state: "ended" }>): Problem {
+  if (siCode === undefined) return errnoProblem(EINTR, `The process ended before the store was done: ${signaled ?? "it exited"}.`);
+  return new Problem(422, "invalid", `The store killed the process at ${String(faultAddr)}: ${String(signaled)} (${siCode}).`, {
+    members: { signal: signaled, siCode, address: faultAddr, stored, ended: true },
+  });
+}
 
 export const memoryRoutes = [getMemory, putMemory];

@@ -365,7 +365,12 @@ export const SYSCALL_NUMBERS: Readonly<Record<string, number>> = {
   set_mempolicy_home_node: 450,
 };
 
-const names: ReadonlyMap<number, string> = new Map(Object.entries(SYSCALL_NUMBERS).map(([name, number]) => [number, name]));
+/** Calls of Linux whose numbers ssmem has here: they answer ENOSYS, and are known by these numbers, which no register holds. */
+export const DISPLACED_NUMBERS: Readonly<Record<string, number>> = { kexec_file_load: -320, bpf: -321 };
+
+const names: ReadonlyMap<number, string> = new Map(
+  Object.entries({ ...SYSCALL_NUMBERS, ...DISPLACED_NUMBERS }).map(([name, number]) => [number, name]),
+);
 
 /** The name of a number; undefined if Linux 6.1 has no such call. */
 export const syscallName = (number: number): string | undefined => names.get(number);

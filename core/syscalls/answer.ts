@@ -92,9 +92,10 @@ export function showCall(row: SyscallRow | undefined, nr: number, regs: (number 
   return `${text})`;
 }
 
-function showResult(task: Task, row: SyscallRow | undefined, ret: number | bigint): string {
+function showResult(task: Task, row: SyscallRow | undefined, ret: number | bigint, view: CallView | null): string {
   if (task.fault !== null) return `-1 (${task.fault.signal}, ${task.fault.siCode} at ${hex(task.fault.addr)})`;
   if (isFailure(ret)) return `-1 ${errnoName(-ret)} (${errnoMessage(-ret)})`;
+  if (row?.showResult !== undefined && view !== null) return row.showResult(ret, view);
   return row?.returns === "address" ? hex(ret) : ret.toString();
 }
 
@@ -111,7 +112,7 @@ export function answerCall(
   const row = k.tables.syscalls[nr];
   const view = row === undefined || row.args.length === 0 ? null : callView(k, task, row, regs, ret);
   const call = row !== undefined && view === null ? `${row.name}()` : showCall(row, nr, regs, view);
-  const strace = `${call} = ${showResult(task, row, ret)}`;
+  const strace = `${call} = ${showResult(task, row, ret, view)}`;
   trace(k, task.tid, strace);
   const answer: CallAnswer = isFailure(ret)
     ? { state: "returned", ret: -1, errno: errnoName(-ret), errnoNumber: -ret, message: errnoMessage(-ret), strace, ns }

@@ -11,7 +11,7 @@ import { BUFFER_LIMIT, RAW_BUFFER_LIMIT, bytesToJson, isObject, readBytes, readI
 import { hex, showBytes, showString, unsigned } from "./strace.ts";
 
 export { hex, unsigned } from "./strace.ts";
-import type { Codec } from "./codec.ts";
+import { padded, type Codec } from "./codec.ts";
 
 /** Bytes to lay in the scratch area, with the places in them that point to further blocks. */
 export interface Block {
@@ -247,6 +247,18 @@ export function readPointer(value: Json | undefined): Placed | undefined {
   if (typeof value === "number") return Number.isSafeInteger(value) ? value : undefined;
   if (isObject(value) && "addr" in value) return value.addr === null ? 0 : (readInteger(value.addr) ?? readReference(value.addr));
   return readReference(value);
+}
+
+/**
+ * A pointer, or bytes to lie behind one, filled up with zeros to `size`: any structure may be given so. Undefined when the value
+ * is neither; malformed bytes are told as a problem.
+ */
+export function readPointed(value: Json | undefined, context: DecodeContext, size = 0): Placed | undefined {
+  const placed = readPointer(value);
+  if (placed !== undefined) return placed;
+  const bytes = readBytes(value);
+  if (typeof bytes === "string") context.problem(bytes);
+  return typeof bytes === "string" ? 0 : bytes && { bytes: padded(bytes, size) };
 }
 
 function pointer(name: string, kind: string, rest: Partial<ArgType> & Pick<ArgType, "decode" | "show">): ArgType {

@@ -18,8 +18,9 @@ export interface Codec {
   show(bytes: Uint8Array, view: CallView): string;
 }
 
-/** "integer", "string", "bytes", "integers" or nested fields; "any" where a codec reads several shapes. */
-export type CodecFields = "any" | { [field: string]: "integer" | "string" | "bytes" | "integers" | CodecFields };
+/** "flags" are names or a number; "any" is where a codec reads several shapes. */
+type FieldShape = "integer" | "string" | "bytes" | "integers" | "flags" | CodecFields;
+export type CodecFields = "any" | { [field: string]: FieldShape };
 
 /** A dev_t of user space as callers see it. */
 function deviceJson(value: unknown): Json {
@@ -67,12 +68,12 @@ export function padded(bytes: Uint8Array, size: number): Uint8Array {
 }
 
 function shapeOf(layout: Layout): CodecFields {
-  const shape: { [field: string]: "integer" | "string" | "bytes" | "integers" | CodecFields } = {};
+  const shape: { [field: string]: FieldShape } = {};
   for (const [field, [, type]] of Object.entries(layout.fields)) shape[field] = fieldShape(type);
   return shape;
 }
 
-function fieldShape(type: FieldType): "integer" | "string" | "bytes" | "integers" | CodecFields {
+function fieldShape(type: FieldType): FieldShape {
   if (typeof type === "string") return "integer";
   if ("fields" in type) return shapeOf(type);
   return "chars" in type ? "string" : "bytes" in type ? "bytes" : "integers";

@@ -1,5 +1,5 @@
 /** From a caller's JSON to a decoded call: every argument read by its row's type, every mistake named by its path. */
-import { SYSCALL_NUMBERS } from "../abi/unistd.ts";
+import { DISPLACED_NUMBERS, SYSCALL_NUMBERS } from "../abi/unistd.ts";
 import type { CallRequest, Json, Refusal } from "../input.ts";
 import type { Tables } from "../kernel.ts";
 import type { DecodeContext, Placed } from "./args.ts";
@@ -57,7 +57,7 @@ export function decodeCall(tables: Tables, request: CallRequest, path: string, p
   const args = request.args ?? NO_ARGS;
   if (row === undefined) {
     if (typeof call === "string" && !tables.unimplemented.has(call)) return null;
-    return { nr: typeof call === "number" ? call : (SYSCALL_NUMBERS[call] ?? -1), placed: Array.isArray(args) ? decodeRaw(args, path, problems) : [] };
+    return { nr: typeof call === "number" ? call : (SYSCALL_NUMBERS[call] ?? DISPLACED_NUMBERS[call] ?? -1), placed: Array.isArray(args) ? decodeRaw(args, path, problems) : [] };
   }
   if (Array.isArray(args)) return { nr: row.x86_64, placed: decodeRaw(args, path, problems) };
   if (!isObject(args)) {

@@ -7,13 +7,14 @@ import type { Kernel } from "../kernel.ts";
 import { charge } from "../sched/cost.ts";
 import { enqueue } from "../sched/run_queue.ts";
 import { NEXT, steps, to, type Frame, type StepResult } from "../sched/steps.ts";
-import { groupOf, type Task } from "../sched/task.ts";
+import { groupOf, taskOf, type Task } from "../sched/task.ts";
 import { answerCall, showCall, callView, trace } from "./answer.ts";
 import type { DecodedCall } from "./decode.ts";
 import { syscall } from "./enter.ts";
 import type { Reference } from "./json.ts";
+import { keepAnswer, leaveAnswers, sizeOf } from "./kept.ts";
 import { place } from "./place.ts";
-import { KEPT_BYTES, KEPT_PER_PROCESS } from "./state.ts";
+import { hex } from "./strace.ts";
 
 /** Calls of a batch that one step makes: a step stays well under a millisecond. */
 const CALLS_A_STEP = 64;
@@ -163,34 +164,7 @@ function dig(value: Json, pointer: string): Json | undefined {
 /** Tells that a call is over, and keeps its answer when it slept. */
 export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer): void {
   k.turn.ended.push({ callId, pid: task.tid, answer });
-  if (!k.state.calls.sleeping.delete(callId)) return;
-  keep(k, callId, task, answer);
-}
-
-function keep(k: Kernel, callId: string, task: Task, answer: CallAnswer): void {
-  const { calls } = k.state;
-  const pid = task.tid;
-  const size = sizeOf(answer);
-  calls.kept.push({ callId, pid, member: groupOf(k, task).member, answer, size });
-  calls.keptBytes += size;
-  let ofProcess = 0;
-  for (const kept of calls.kept) if (kept.pid === pid) ofProcess++;
-  if (ofProcess > KEPT_PER_PROCESS) drop(k, calls.kept.findIndex((kept) => kept.pid === pid));
-  while (calls.keptBytes > KEPT_BYTES && calls.kept.length > 1) drop(k, 0);
-}
-
-function drop(k: Kernel, at: number): void {
-  const [dropped] = k.state.calls.kept.splice(at, 1);
-  k.state.calls.keptBytes -= dropped.size;
-}
-
-/** About how many bytes an answer takes: its strings and a word for everything else. */
-function sizeOf(value: Json | CallAnswer | undefined): number {
-  if (typeof value === "string") return value.length + 16;
-  if (typeof value !== "object" || value === null) return 8;
-  let size = 16;
-  for (const inner of Object.values(value)) size += 16 + sizeOf(inner as Json);
-  return size;
+  if (k.state.calls.sleeping.delete(callId)) keepAnswer(k, callId, task, answer);
 }
 
 /** Bottom frames whose end answers a caller: calls, and what the service runs as a process of its own. */
@@ -219,25 +193,47 @@ export function sleepingAnswer(task: Task): CallAnswer | null {
   };
 }
 
-/** The call under way as the service shows it: name, registers, since when; null of a program, which makes its own. */
-export function callOf(k: Kernel, task: Task): { callId: string; call: string; args: string; wchan: string; sinceNs: number } | null {
-  const driven = drivenFrame(task);
-  if (driven === null || driven.frame.code === "program.run") return null;
-  const { locals } = driven.frame as Frame<SingleLocals & BatchLocals>;
-  const decoded = driven.frame.code === "call.single" ? locals.call : locals.calls[locals.results.length];
-  const row = decoded === undefined ? undefined : k.tables.syscalls[decoded.nr];
-  const view = row === undefined ? null : callView(k, task, row, locals.regs, -EINTR);
-  return {
-    callId: driven.callId, call: row?.name ?? String(decoded?.nr ?? ""),
-    args: showCall(row, decoded?.nr ?? -1, locals.regs, view), wchan: task.sleep?.wchan ?? "0", sinceNs: locals.startNs,
-  };
+export interface CallUnderWay {
+  callId: string;
+  call: string;
+  args: string;
+  wchan: string;
+  sinceNs: number;
 }
 
-/** A task died inside its call: the caller is told how; a batch's results end with that. */
+/** The call under way as the service shows it; of a program that the service runs, the system call that it is in. */
+export function callOf(k: Kernel, task: Task): CallUnderWay | null {
+  const driven = drivenFrame(task);
+  if (driven === null) return null;
+  const { callId, frame } = driven;
+  const wchan = task.sleep?.wchan ?? "0";
+  if (frame.code === "program.run") {
+    const inner = task.frames.find(({ code }) => code === "syscall") as Frame<{ nr: number; regs: (number | bigint)[] }> | undefined;
+    const shown = inner === undefined ? { call: task.comm, args: `${task.comm}()` } : shownCall(k, task, inner.locals.nr, inner.locals.regs);
+    return { callId, ...shown, wchan, sinceNs: Math.floor(task.startNs) };
+  }
+  const { locals } = frame as Frame<SingleLocals & BatchLocals>;
+  const nr = (frame.code === "call.single" ? locals.call : locals.calls[locals.results.length])?.nr ?? -1;
+  return { callId, ...shownCall(k, task, nr, locals.regs), wchan, sinceNs: locals.startNs };
+}
+
+function shownCall(k: Kernel, task: Task, nr: number, regs: (number | bigint)[]): { call: string; args: string } {
+  const row = k.tables.syscalls[nr];
+  const view = row === undefined ? null : callView(k, task, row, regs, -EINTR);
+  return { call: row?.name ?? String(nr), args: showCall(row, nr, regs, view) };
+}
+
+/** A task has died: whoever waits for its call is told how, and a batch's results end with that. */
 export function endCallByDeath(k: Kernel, task: Task, status: number): void {
+  tellDeath(k, task, status);
+  const { threads, tgid } = groupOf(k, task);
+  if (threads.every((tid) => tid === task.tid || taskOf(k, tid).state === "zombie")) leaveAnswers(k, tgid);
+}
+
+function tellDeath(k: Kernel, task: Task, status: number): void {
   const driven = drivenFrame(task);
   if (driven === null) return;
-  const how = WIFSIGNALED(status) ? { signaled: signalName(WTERMSIG(status)) } : { exited: WEXITSTATUS(status) };
+  const how = WIFSIGNALED(status) ? { signaled: signalName(WTERMSIG(status)), ...faultOf(task, signalName(WTERMSIG(status))) } : { exited: WEXITSTATUS(status) };
   if (driven.frame.code === "program.run") {
     endCall(k, task, driven.callId, { state: "ended", ...how });
     return;
@@ -251,6 +247,12 @@ export function endCallByDeath(k: Kernel, task: Task, status: number): void {
   const answer: CallAnswer = { state: "ended", ...how, strace, ns: cpuNs(k) - locals.startNs };
   if (driven.frame.code === "call.single") endCall(k, task, driven.callId, answer);
   else endCall(k, task, driven.callId, { state: "ended", ...how, results: [...locals.results, answer] });
+}
+
+/** The fault of its own load or store that a task died of. */
+function faultOf({ fault }: Task, signaled: string): { siCode?: string; faultAddr?: string; stored?: number } {
+  if (fault === null || fault.signal !== signaled) return {};
+  return { siCode: fault.siCode, faultAddr: hex(fault.addr), ...(fault.stored < 0 ? {} : { stored: fault.stored }) };
 }
 
 /** DELETE of a call: the batch, if it is one, ends with the call under way. */

@@ -4,11 +4,13 @@ import {
   F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_FILE_RW_HINT, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
   F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID,
   F_OWNER_TID, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_FILE_RW_HINT, F_SET_RW_HINT, F_SETFD, F_SETFL,
-  F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FASYNC, FD_CLOEXEC, fcntlCommands, O_APPEND,
-  O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH,
+  F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FASYNC, FD_CLOEXEC, fcntlCommands,
+  fdFlags, O_APPEND, O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH, openFlags, sealFlags,
 } from "../abi/fcntl.ts";
+import { formatFlags } from "../abi/flags.ts";
 import { fOwnerExLayout } from "../abi/flock.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
+import { signalName } from "../abi/signal.ts";
 import { isFifo, isRegular } from "../abi/stat.ts";
 import { cloexecOf, dupFile, fgetRaw, setCloexec } from "../fs/fd_table.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
@@ -20,7 +22,7 @@ import { putU32 } from "../lib/bytes.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import { choice, fdNumber, int32, shownIf, uint32 } from "./args.ts";
+import { choice, fdNumber, int32, shownIf, uint32, type CallView } from "./args.ts";
 import { fcntlArg } from "./file_args.ts";
 import { getLock, setLock } from "./locks.ts";
 import type { Rows } from "./row.ts";
@@ -85,7 +87,7 @@ function setFlags(k: Kernel, task: Task, file: OpenFile, flags: number): number 
 }
 
 function ownerNumber({ owner }: OpenFile): number {
-  if (owner === null) return 0;
+  if (owner === null || owner.pid === 0) return 0;
   return owner.type === F_OWNER_PGRP ? -owner.pid : owner.pid;
 }
 
@@ -98,7 +100,8 @@ function exists(k: Kernel, type: number, pid: number): boolean {
 
 function giveTo(k: Kernel, task: Task, file: OpenFile, type: number, pid: number): number {
   if (pid !== 0 && !exists(k, type, pid)) return -ESRCH;
-  file.owner = pid === 0 ? null : { type, pid, uid: task.cred.uid, euid: task.cred.euid };
+  const { uid, euid } = pid === 0 ? (file.owner ?? { uid: 0, euid: 0 }) : task.cred;
+  file.owner = { type, pid, uid, euid };
   return 0;
 }
 
@@ -109,7 +112,7 @@ export function setOwner(k: Kernel, task: Task, file: OpenFile, who: number): nu
 }
 
 function getOwnerEx(k: Kernel, task: Task, { owner }: OpenFile, arg: Addr): number {
-  const bytes = encodeStruct(fOwnerExLayout, { type: owner?.type ?? F_OWNER_PID, pid: owner?.pid ?? 0 });
+  const bytes = encodeStruct(fOwnerExLayout, { type: owner?.type ?? F_OWNER_TID, pid: owner?.pid ?? 0 });
   return copyToUser(k, task, arg, bytes) < bytes.length ? -EFAULT : 0;
 }
 
@@ -139,9 +142,8 @@ const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_S
 /** F_ADD_SEALS: -EPERM for a file that is not writable or may not be sealed, -EBUSY while it is mapped and F_SEAL_WRITE is asked for. */
 function addSeals(k: Kernel, file: OpenFile, seals: number): number {
   const inode = inodeOf(k, file.inode);
-  if (inode.pages === null) return -EINVAL;
   if (!file.canWrite) return -EPERM;
-  if ((seals & ~ALL_SEALS) !== 0) return -EINVAL;
+  if ((seals & ~ALL_SEALS) !== 0 || inode.pages === null) return -EINVAL;
   if ((inode.seals & F_SEAL_SEAL) !== 0) return -EPERM;
   if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && k.state.mm.mappedInodes.has(inode.id)) return -EBUSY;
   inode.seals |= seals;
@@ -152,9 +154,26 @@ function addSeals(k: Kernel, file: OpenFile, seals: number): number {
 const BARE = [F_GETFD, F_GETFL, F_GETOWN, F_GETSIG, F_GETLEASE, F_GETPIPE_SZ, F_GET_SEALS];
 const commandArg = shownIf(fcntlArg("arg", "cmd"), (view) => !BARE.includes(int32(view.reg("cmd"))));
 
+/** As strace: flags and signals are named behind the number. */
+function showAnswer(ret: number | bigint, view: CallView): string {
+  const value = Number(ret);
+  switch (int32(view.reg("cmd"))) {
+    case F_GETFL: return `${showHex(value)} (flags ${formatFlags(openFlags, value)})`;
+    case F_GETFD: return value === 0 ? "0" : `${showHex(value)} (flags ${formatFlags(fdFlags, value)})`;
+    case F_GET_SEALS: return value === 0 ? "0" : `${showHex(value)} (seals ${formatFlags(sealFlags, value)})`;
+    case F_GETSIG: return value === 0 ? "0" : `${value} (${signalName(value)})`;
+    default: return ret.toString();
+  }
+}
+
+/** As C's `%#x`: a zero has no prefix. */
+function showHex(value: number): string {
+  return value === 0 ? "0" : `0x${value.toString(16)}`;
+}
+
 export const fcntlRows: Rows = {
   fcntl: {
-    x86_64: 72, args: [fdNumber("fd"), choice("cmd", fcntlCommands), commandArg], run: sysFcntl,
+    x86_64: 72, args: [fdNumber("fd"), choice("cmd", fcntlCommands), commandArg], run: sysFcntl, showResult: showAnswer,
     partial: "leases and F_NOTIFY are refused with EINVAL",
   },
 };

@@ -1,6 +1,6 @@
 /** Arguments of the calls around files: ioctl's and fcntl's third, sets of descriptors, pollfds, events, directory entries. */
 import { decodeDirents } from "../abi/dirent.ts";
-import { MAJOR, MINOR, MKDEV, newDecodeDev, newEncodeDev } from "../abi/dev_t.ts";
+import { MKDEV, newDecodeDev, newEncodeDev } from "../abi/dev_t.ts";
 import { epollEventLayout, epollEvents, pollEvents, pollfdLayout } from "../abi/epoll.ts";
 import {
   F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GETLK, F_GETOWN_EX, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
@@ -14,11 +14,11 @@ import { formatSigSet, signalNumber } from "../abi/signal.ts";
 import type { Json } from "../input.ts";
 import { getI64, getU64, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
 import {
-  choice, hex, int32, readPointer, showAddress, uint32, unsigned, type ArgType, type Block, type CallView, type DecodeContext, type Placed,
+  choice, hex, int32, readPointed, readPointer, showAddress, uint32, unsigned, type ArgType, type Block, type CallView, type DecodeContext, type Placed,
 } from "./args.ts";
 import { padded, toJson, type Codec } from "./codec.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger, readReference } from "./json.ts";
-import { showBytes } from "./strace.ts";
+import { showBytes, showDevice } from "./strace.ts";
 import { scalarInOut } from "./vectors.ts";
 
 export function pointer(name: string, kind: string, rest: Partial<ArgType> & Pick<ArgType, "decode" | "show">): ArgType {
@@ -91,6 +91,7 @@ function encodeFlock(value: { [key: string]: Json }, problem: (message: string) 
     if (number === undefined) problem(`${name} takes an integer`);
     return number ?? 0;
   };
+  if (!onlyHas(value, Object.keys(flockLayout.fields))) problem("takes l_type, l_whence, l_start, l_len and l_pid");
   return encodeStruct(flockLayout, {
     l_type: field("l_type", lockTypes), l_whence: field("l_whence", whence), l_start: field("l_start"), l_len: field("l_len"), l_pid: field("l_pid"),
   });
@@ -160,12 +161,12 @@ export function fcntlArg(name: string, commandName: string): ArgType {
 
 /** struct pollfd: events by name or number; what came back by name. */
 export const pollfd: Codec & { size: number } = {
-  name: "pollfd", size: pollfdLayout.size, fields: { fd: "integer", events: "integer", revents: "integer" },
+  name: "pollfd", size: pollfdLayout.size, fields: { fd: "integer", events: "flags", eventsNumber: "integer", revents: "flags", reventsNumber: "integer" },
   room: () => pollfdLayout.size,
   length: () => pollfdLayout.size,
   encode(value, problem) {
     const raw = readBytes(value);
-    if (raw instanceof Uint8Array && raw.length === pollfdLayout.size) return raw;
+    if (raw instanceof Uint8Array && raw.length <= pollfdLayout.size) return padded(raw, pollfdLayout.size);
     if (!isObject(value) || raw !== undefined || !onlyHas(value, ["fd", "events", "eventsNumber", "revents", "reventsNumber"])) {
       problem(`takes { fd, events }, or its ${pollfdLayout.size} bytes`);
       return new Uint8Array(pollfdLayout.size);
@@ -180,11 +181,22 @@ export const pollfd: Codec & { size: number } = {
     };
   },
   show(bytes) {
-    const { fd, events, revents } = decodeStruct(pollfdLayout, bytes);
-    const told = revents === 0 ? "" : `, revents=${formatFlags(pollEvents, revents & 0xffff)}`;
-    return `{fd=${fd}, events=${formatFlags(pollEvents, events & 0xffff)}${told}}`;
+    const { fd, events } = decodeStruct(pollfdLayout, bytes);
+    return `{fd=${fd}, events=${formatFlags(pollEvents, events & 0xffff)}}`;
   },
 };
+
+/** How strace writes what poll(2) returned: the descriptors that are ready. */
+export function showReady(ret: number | bigint, view: CallView): string {
+  if (ret === 0) return "0 (Timeout)";
+  const bytes = view.read(view.reg("fds"), Math.min(uint32(view.reg("nfds")), 4096) * pollfdLayout.size);
+  const ready: string[] = [];
+  for (let at = 0; at + pollfdLayout.size <= bytes.length; at += pollfdLayout.size) {
+    const { fd, revents } = decodeStruct(pollfdLayout, bytes.subarray(at, at + pollfdLayout.size));
+    if (revents !== 0) ready.push(`{fd=${fd}, revents=${formatFlags(pollEvents, revents & 0xffff)}}`);
+  }
+  return `${ret} ([${ready.slice(0, 32).join(", ")}${ready.length > 32 ? ", ..." : ""}])`;
+}
 
 function onlyHas(value: { [name: string]: Json }, names: string[]): boolean {
   return Object.keys(value).every((name) => names.includes(name));
@@ -199,12 +211,12 @@ function readEvents(table: FlagTable, value: Json | undefined, problem: (message
 
 /** struct epoll_event. */
 export const epollEvent: Codec & { size: number } = {
-  name: "epoll_event", size: epollEventLayout.size, fields: { events: "integer", data: "integer" },
+  name: "epoll_event", size: epollEventLayout.size, fields: { events: "flags", eventsNumber: "integer", data: "integer" },
   room: () => epollEventLayout.size,
   length: () => epollEventLayout.size,
   encode(value, problem) {
     const raw = readBytes(value);
-    if (raw instanceof Uint8Array && raw.length === epollEventLayout.size) return raw;
+    if (raw instanceof Uint8Array) return padded(raw, epollEventLayout.size);
     if (!isObject(value) || raw !== undefined || !onlyHas(value, ["events", "eventsNumber", "data"])) {
       problem(`takes { events, data }, or its ${epollEventLayout.size} bytes`);
       return new Uint8Array(epollEventLayout.size);
@@ -223,6 +235,8 @@ export const epollEvent: Codec & { size: number } = {
   },
 };
 
+/** A C library's fd_set: 1,024 descriptors. */
+const FD_SET_BYTES = 128;
 /** Bytes of an fd_set for `nfds` descriptors: words of 64. */
 const fdSetBytes = (nfds: number): number => Math.ceil(Math.max(0, Math.min(nfds, 1 << 20)) / 64) * 8;
 
@@ -239,14 +253,14 @@ export function fdSet(name: string, countedBy: string): ArgType {
     decode(value, context) {
       if (value === undefined) return 0;
       if (!Array.isArray(value)) {
-        const placed = readPointer(value);
-        if (placed === undefined) context.problem("takes an array of descriptors or a pointer");
+        const placed = readPointed(value, context, FD_SET_BYTES);
+        if (placed === undefined) context.problem("takes an array of descriptors, its bytes or a pointer");
         return placed ?? 0;
       }
       const nfds = readInteger(context.given[countedBy] ?? 0);
       const fds = value.map((item) => readInteger(item));
       const highest = fds.reduce<number>((most, fd) => (typeof fd === "number" && fd > most ? fd : most), -1);
-      const bytes = new Uint8Array(Math.max(128, fdSetBytes(typeof nfds === "number" ? nfds : 0), fdSetBytes(highest + 1)));
+      const bytes = new Uint8Array(Math.max(FD_SET_BYTES, fdSetBytes(typeof nfds === "number" ? nfds : 0), fdSetBytes(highest + 1)));
       for (const fd of fds) {
         if (typeof fd !== "number" || fd < 0 || fd >= bytes.length * 8) context.problem("takes descriptors");
         else bytes[fd >> 3] |= 1 << (fd & 7);
@@ -264,8 +278,8 @@ export function sigsetIn(name: string): ArgType {
     decode(value, context) {
       if (value === undefined) return 0;
       if (!Array.isArray(value)) {
-        const placed = readPointer(value) ?? (readBytes(value) instanceof Uint8Array ? { bytes: readBytes(value) as Uint8Array } : undefined);
-        if (placed === undefined) context.problem("takes an array of signals or a pointer");
+        const placed = readPointed(value, context, 8);
+        if (placed === undefined) context.problem("takes an array of signals, its bytes or a pointer");
         return placed ?? 0;
       }
       let mask = 0n;
@@ -315,7 +329,7 @@ export function deviceNumber(name: string): ArgType {
     },
     show: (register) => {
       const dev = newDecodeDev(uint32(register));
-      return dev === 0 ? "0" : `makedev(0x${MAJOR(dev).toString(16)}, 0x${MINOR(dev).toString(16)})`;
+      return dev === 0 ? "0" : showDevice(dev);
     },
   };
 }
@@ -353,8 +367,8 @@ export function structPair(name: string, codec: Codec): ArgType {
     decode(value, context) {
       if (value === undefined) return 0;
       if (!Array.isArray(value)) {
-        const placed = readPointer(value);
-        if (placed === undefined) context.problem(`takes two of struct ${codec.name} or a pointer`);
+        const placed = readPointed(value, context, 2 * codec.room(context));
+        if (placed === undefined) context.problem(`takes two of struct ${codec.name}, their bytes or a pointer`);
         return placed ?? 0;
       }
       const parts = value.slice(0, 2).map((item, at) => codec.encode(item, (message) => context.problem(`[${at}] ${message}`)));

@@ -6,7 +6,7 @@ import {
 import { semInfoLayout } from "../ipc/layouts.ts";
 import type { Json } from "../input.ts";
 import { getI64, getU16, putU16, putU64 } from "../lib/bytes.ts";
-import { flags, hex, int32, readPointer, showAddress, size, uint32, unsigned, type ArgType, type CallView, type DecodeContext, type Placed } from "./args.ts";
+import { flags, hex, int32, readPointed, readPointer, showAddress, size, uint32, unsigned, type ArgType, type CallView, type DecodeContext, type Placed } from "./args.ts";
 import { structCodec, type Codec } from "./codec.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
 import { showBytes } from "./strace.ts";
@@ -78,6 +78,8 @@ const semValues: Codec = {
   room: () => 2 * 32000,
   length: (view) => 2 * (view.k.state.ipc.sem.get(int32(view.reg("semid")))?.values.length ?? 0),
   encode(value, problem) {
+    const raw = readBytes(value);
+    if (raw instanceof Uint8Array) return raw;
     const values = Array.isArray(value) ? value.map((item) => readInteger(item)) : undefined;
     if (values === undefined || values.includes(undefined)) {
       problem("takes an array of integers");
@@ -128,10 +130,10 @@ export function messageIn(name: string): ArgType {
   return {
     name, kind: "struct", optional: true, pointer: true, take: unsigned,
     decode(value, context) {
-      const placed = value === undefined ? 0 : readPointer(value);
+      const placed = value === undefined ? 0 : readPointed(value, context, 8);
       if (placed !== undefined) return placed;
       if (!isObject(value)) {
-        context.problem("takes { mtype, mtext }");
+        context.problem("takes { mtype, mtext }, its bytes or a pointer");
         return 0;
       }
       const type = readInteger(value.mtype ?? 0);

@@ -9,7 +9,7 @@ import {
 } from "../abi/socket.ts";
 import type { Json } from "../input.ts";
 import { getI32, putU32 } from "../lib/bytes.ts";
-import { hex, readPointer, uint32, unsigned, type ArgType, type Block, type CallView } from "./args.ts";
+import { hex, readPointed, uint32, unsigned, type ArgType, type Block, type CallView } from "./args.ts";
 import { toJson } from "./codec.ts";
 import { BUFFER_LIMIT, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
 import { sockaddrBytes, sockaddrJson, showSockaddr } from "./socket_args.ts";
@@ -80,10 +80,14 @@ function point(block: Block, field: number, to: Block): void {
   if (to.bytes.length > 0 || (to.pointers ?? []).length > 0) block.pointers?.push({ at: field, to });
 }
 
+/** The fields of struct msghdr; lengths and counts are those of what is given, or of the room. */
+const HEADER_FIELDS = ["msg_name", "msg_namelen", "msg_iov", "msg_iovlen", "msg_control", "msg_controllen", "msg_flags"];
+
 /** Lays one header out: `out` for a receive, whose address and control data get room. */
 function headerBlock(value: { [key: string]: Json }, out: boolean, problem: Problem): Block {
   const block: Block = { bytes: new Uint8Array(msghdrLayout.size), pointers: [] };
   const fields: { [field: string]: number } = {};
+  for (const field of Object.keys(value)) if (!HEADER_FIELDS.includes(field)) problem(`msghdr has no field ${field.slice(0, 40)}`);
   const vector = readVector(value.msg_iov ?? [], problem);
   if (vector === undefined) problem("msg_iov takes an array of buffers");
   else {
@@ -128,10 +132,11 @@ function header(name: string, out: boolean): ArgType {
   return pointer(name, out ? "out-msghdr" : "msghdr", {
     decode(value, context) {
       if (value === undefined) return 0;
-      if (isObject(value) && !("addr" in value)) return headerBlock(value, out, (message) => context.problem(message));
-      const placed = readPointer(value);
-      if (placed === undefined) context.problem("takes a msghdr or a pointer");
-      return placed ?? 0;
+      const placed = readPointed(value, context, msghdrLayout.size);
+      if (placed !== undefined) return placed;
+      if (isObject(value)) return headerBlock(value, out, (message) => context.problem(message));
+      context.problem("takes a msghdr, its bytes or a pointer");
+      return 0;
     },
     show(register, view) {
       if (register === 0) return "NULL";
@@ -244,8 +249,8 @@ function vector(name: string, out: boolean): ArgType {
     decode(value, context) {
       if (value === undefined) return 0;
       if (!Array.isArray(value)) {
-        const placed = readPointer(value);
-        if (placed === undefined) context.problem("takes an array of msghdr or a pointer");
+        const placed = readPointed(value, context);
+        if (placed === undefined) context.problem("takes an array of msghdr, its bytes or a pointer");
         return placed ?? 0;
       }
       const block: Block = { bytes: new Uint8Array(value.length * mmsghdrLayout.size), pointers: [] };

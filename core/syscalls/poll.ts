@@ -6,7 +6,7 @@ import {
 import { RLIMIT_NOFILE } from "../abi/limits.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
 import { NSEC_PER_SEC, timespecLayout, timevalLayout } from "../abi/time.ts";
-import { fdTableStats, fget } from "../fs/fd_table.ts";
+import { fdTableStats, fget, fgetRaw } from "../fs/fd_table.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI32, getU16, getU64, putU16 } from "../lib/bytes.ts";
@@ -19,7 +19,7 @@ import { sleepOn, type WaitQueue } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { int, structInOut, ulong } from "./args.ts";
 import { structCodec } from "./codec.ts";
-import { fdSet, pollfd, sigsetIn, sigsetSize } from "./file_args.ts";
+import { fdSet, pollfd, showReady, sigsetIn, sigsetSize } from "./file_args.ts";
 import type { Rows } from "./row.ts";
 import { count, structArray } from "./vectors.ts";
 
@@ -108,8 +108,9 @@ function selectOnce(k: Kernel, task: Task, { nfds, sets, untilNs }: SelectLocals
   for (let fd = 0; fd < nfds; fd++) {
     if (!given.some((set) => inSet(set, fd))) continue;
     const file = fget(k, task, fd);
-    if (typeof file === "number") return -EBADF;
-    const mask = pollFile(k, task, file, queues);
+    if (typeof file === "number" && typeof fgetRaw(k, task, fd) === "number") return -EBADF;
+    // As Linux: what cannot be polled at all (O_PATH) is ready for everything.
+    const mask = typeof file === "number" ? ~0 : pollFile(k, task, file, queues);
     for (const [which, bits] of [SELECT_IN, SELECT_OUT, SELECT_EX].entries()) {
       const set = told[which];
       if (set === null || (mask & bits) === 0 || !inSet(given[which], fd)) continue;
@@ -218,9 +219,12 @@ function sysPpoll(k: Kernel, task: Task, [fds, nfds, timeout, sigmask, length]: 
   return timedCall(k, { poll: { fds, nfds }, select: null, timeout, timeval: false, masked: sigmask !== 0 }, time.ns);
 }
 
-/** select looks at no more descriptors than the table has room for. */
+/** Descriptors that a table has room for at least: that of a process which has had more than a few. */
+const TABLE_ROOM = 1024;
+
+/** select looks at no more descriptors than the table has room for; Linux's own is smaller while few have been open. */
 function selectCount(k: Kernel, task: Task, nfds: number): number {
-  return nfds < 0 ? -EINVAL : Math.min(nfds, Math.max(64, fdTableStats(k, task).size));
+  return nfds < 0 ? -EINVAL : Math.min(nfds, Math.max(TABLE_ROOM, fdTableStats(k, task).size));
 }
 
 function sysSelect(k: Kernel, task: Task, [nfds, readfds, writefds, exceptfds, timeout]: [number, Addr, Addr, Addr, Addr]): SyscallResult {
@@ -254,8 +258,8 @@ const sets = [int("nfds"), fdSet("readfds", "nfds"), fdSet("writefds", "nfds"), 
 const timespec = structCodec("timespec", timespecLayout);
 
 export const pollRows: Rows = {
-  poll: { x86_64: 7, args: [...fds, int("timeout")], run: sysPoll },
-  ppoll: { x86_64: 271, args: [...fds, structInOut("tmo_p", timespec), sigsetIn("sigmask"), sigsetSize("sigsetsize")], run: sysPpoll },
+  poll: { x86_64: 7, args: [...fds, int("timeout")], run: sysPoll, showResult: showReady },
+  ppoll: { x86_64: 271, args: [...fds, structInOut("tmo_p", timespec), sigsetIn("sigmask"), sigsetSize("sigsetsize")], run: sysPpoll, showResult: showReady },
   select: { x86_64: 23, args: [...sets, structInOut("timeout", structCodec("timeval", timevalLayout))], run: sysSelect },
   pselect6: { x86_64: 270, args: [...sets, structInOut("timeout", timespec), ulong("sigmask")], run: sysPselect6 },
 };

@@ -2,7 +2,7 @@
 import type { Kernel } from "../kernel.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import type { ArgType } from "./args.ts";
+import type { ArgType, CallView } from "./args.ts";
 
 // What each argument arrives as is said by its type in `args`; a function destructures the tuple it expects.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -15,6 +15,8 @@ export interface RowSpec {
   run: SyscallFunction;
   /** The result is an address: it is shown and returned as "0x…". */
   returns?: "address";
+  /** How strace writes a result of 0 or more, where it is not the number alone. */
+  showResult?: (ret: number | bigint, view: CallView) => string;
   /** What we leave out, said in a sentence; it goes into the documentation. */
   partial?: string;
 }

@@ -6,8 +6,11 @@ import {
   AT_SYMLINK_NOFOLLOW, atFlags, faccessatFlags, statxFlags, W_OK, X_OK,
 } from "../abi/fcntl.ts";
 import { MS_NOEXEC } from "../abi/mount.ts";
+import { formatFlags } from "../abi/flags.ts";
+import { newDecodeDev } from "../abi/dev_t.ts";
+import { decodeStruct } from "../abi/layout.ts";
 import {
-  isDirectory, isRegular, isSymlink, statfsLayout, statLayout, statxLayout, statxMask,
+  formatMode, isBlockDevice, isCharDevice, isDirectory, isRegular, isSymlink, statfsLayout, statLayout, statxAttributes, statxLayout, statxMask,
 } from "../abi/stat.ts";
 import { wantWrite } from "../fs/create.ts";
 import { pathText } from "../fs/d_path.ts";
@@ -26,9 +29,10 @@ import { copyToUser } from "../mm/usercopy.ts";
 import type { Cred } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
 import { dirfd, fdNumber, flags, int, path, size, structOut, uint } from "./args.ts";
-import { structCodec } from "./codec.ts";
+import { structCodec, type Codec } from "./codec.ts";
 import { textOut } from "./file_args.ts";
 import type { Rows } from "./row.ts";
+import { showDevice } from "./strace.ts";
 
 function copyOut(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array): number {
   return copyToUser(k, task, addr, bytes) < bytes.length ? -EFAULT : 0;
@@ -145,7 +149,24 @@ function sysChroot(k: Kernel, task: Task, [pathname]: [Addr]): number {
   return 0;
 }
 
-const stat = structOut("statbuf", structCodec("stat", statLayout, ["st_dev", "st_rdev"]));
+/** As strace abbreviates it: what a file is, and its size or the device that it stands for. */
+const statCodec: Codec = {
+  ...structCodec("stat", statLayout, ["st_dev", "st_rdev"]),
+  show(bytes) {
+    const { st_mode, st_rdev, st_size } = decodeStruct(statLayout, bytes);
+    const device = isCharDevice(st_mode) || isBlockDevice(st_mode);
+    return `{st_mode=${formatMode(st_mode)}, ${device ? `st_rdev=${showDevice(newDecodeDev(Number(st_rdev)))}` : `st_size=${st_size}`}, ...}`;
+  },
+};
+const statxCodec: Codec = {
+  ...structCodec("statx", statxLayout),
+  show(bytes) {
+    const { stx_mask, stx_attributes, stx_mode, stx_size } = decodeStruct(statxLayout, bytes);
+    const attributes = stx_attributes === 0 ? "0" : formatFlags(statxAttributes, Number(stx_attributes));
+    return `{stx_mask=${formatFlags(statxMask, stx_mask)}, stx_attributes=${attributes}, stx_mode=${formatMode(stx_mode)}, stx_size=${stx_size}, ...}`;
+  },
+};
+const stat = structOut("statbuf", statCodec);
 const statfs = structOut("buf", structCodec("statfs", statfsLayout));
 
 export const statRows: Rows = {
@@ -161,7 +182,7 @@ export const statRows: Rows = {
   newfstatat: { x86_64: 262, args: [dirfd("dirfd"), path("pathname"), stat, flags("flags", atFlags)], run: sysNewfstatat },
   statx: {
     x86_64: 332,
-    args: [dirfd("dirfd"), path("pathname"), flags("flags", statxFlags), flags("mask", statxMask), structOut("statxbuf", structCodec("statx", statxLayout))],
+    args: [dirfd("dirfd"), path("pathname"), flags("flags", statxFlags), flags("mask", statxMask), structOut("statxbuf", statxCodec)],
     run: sysStatx,
   },
   access: {

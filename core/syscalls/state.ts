@@ -10,8 +10,9 @@ export interface TraceLine {
 
 /** A call that slept and has ended; kept for GET of the call. */
 export interface KeptAnswer {
-  callId: string;
+  /** The thread, and its process. */
   pid: number;
+  tgid: number;
   /** Whose the process was: it may be gone by now. */
   member: string;
   answer: CallAnswer;
@@ -24,8 +25,12 @@ export interface CallState {
   open: { callId: string; tid: number }[];
   /** Calls under way that have slept: callId → tid. */
   sleeping: Map<string, number>;
-  /** The newest last. */
-  kept: KeptAnswer[];
+  /** By callId, the newest last. */
+  kept: Map<string, KeptAnswer>;
+  /** Of a living process: its kept callIds, the newest last. */
+  keptOf: Map<number, string[]>;
+  /** Of ended processes: until when an answer is kept, the next to go first. */
+  leaving: Map<string, number>;
   keptBytes: number;
   trace: TraceLine[];
   nextTrace: number;
@@ -33,13 +38,10 @@ export interface CallState {
   traced: boolean;
 }
 
-export const KEPT_PER_PROCESS = 64;
-/** Answers of a session together; the oldest go first. */
-export const KEPT_BYTES = 16 << 20;
 /** Calls of a session that may sleep at once. */
 export const SLEEPING_LIMIT = 1024;
 export const TRACE_LINES = 10_000;
 
 export function callInit(): CallState {
-  return { open: [], sleeping: new Map(), kept: [], keptBytes: 0, trace: [], nextTrace: 1, traced: true };
+  return { open: [], sleeping: new Map(), kept: new Map(), keptOf: new Map(), leaving: new Map(), keptBytes: 0, trace: [], nextTrace: 1, traced: true };
 }

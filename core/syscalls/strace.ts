@@ -1,4 +1,5 @@
 /** Values as strace 6.1 writes them: strings cut at 32 bytes, with C escapes. */
+import { MAJOR, MINOR } from "../abi/dev_t.ts";
 
 const SHOWN = 32;
 const ESCAPES: { [byte: number]: string } = { 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: "\\\"", 92: "\\\\" };
@@ -45,4 +46,9 @@ export function showString(bytes: Uint8Array, address: number | bigint): string 
   if (bytes.length === 0) return hex(address);
   const end = bytes.indexOf(0);
   return end < 0 ? `${quote(bytes)}...` : quote(bytes.subarray(0, end));
+}
+
+/** A device number of the kernel. */
+export function showDevice(dev: number): string {
+  return `makedev(0x${MAJOR(dev).toString(16)}, 0x${MINOR(dev).toString(16)})`;
 }

@@ -2,7 +2,7 @@
 import { scalarSize } from "../abi/layout.ts";
 import { iovecLayout } from "../abi/socket.ts";
 import type { Json } from "../input.ts";
-import { hex, readPointer, showAddress, unsigned, uint32, type ArgType, type Block, type CallView } from "./args.ts";
+import { hex, readPointed, readPointer, showAddress, unsigned, uint32, type ArgType, type Block, type CallView } from "./args.ts";
 import { padded, type Codec } from "./codec.ts";
 import { BUFFER_LIMIT, RAW_BUFFER_LIMIT, TOO_LARGE, bytesToJson, isObject, readBytes, readInteger } from "./json.ts";
 import { quote, showBytes } from "./strace.ts";
@@ -40,9 +40,13 @@ export function segmentsAt(register: number | bigint, count: number | bigint, vi
 }
 
 
-/** Reads `[bytes, …]` or `[{ iov_len }, …]`, whose bases may be given as pointers. */
+/** Reads `[bytes, …]` or `[{ iov_len }, …]`, whose bases may be given as pointers, or the whole array as bytes. */
 export function readVector(value: Json | undefined, problem: (message: string) => void): Block | undefined {
-  if (!Array.isArray(value)) return undefined;
+  if (!Array.isArray(value)) {
+    const bytes = readBytes(value);
+    if (typeof bytes === "string") return problem(bytes) ?? { bytes: new Uint8Array(0) };
+    return bytes && { bytes };
+  }
   let room = RAW_BUFFER_LIMIT;
   const block: Block = { bytes: new Uint8Array(value.length * IOVEC), pointers: [] };
   value.forEach((item, at) => {
@@ -77,8 +81,8 @@ function vector(name: string, countedBy: string, out: boolean): ArgType {
     sizedBy: countedBy,
     decode(value, context) {
       if (value === undefined) return 0;
-      const block = readVector(value, (message) => context.problem(message)) ?? readPointer(value);
-      if (block === undefined) context.problem("takes an array of buffers or a pointer");
+      const block = readPointer(value) ?? readVector(value, (message) => context.problem(message));
+      if (block === undefined) context.problem("takes an array of buffers, its bytes or a pointer");
       return block ?? 0;
     },
     show(register, view) {
@@ -146,7 +150,7 @@ export function strings(name: string): ArgType {
     decode(value, context) {
       if (value === undefined) return 0;
       if (!Array.isArray(value)) {
-        const placed = readPointer(value);
+        const placed = isObject(value) ? readPointed(value, context) : readPointer(value);
         if (placed === undefined) context.problem("takes an array of strings or a pointer");
         return placed ?? 0;
       }
@@ -195,8 +199,8 @@ export function structArray(
         return number === undefined || number <= 0 ? { room: codec.size } : { room: Math.min(Number(number), 4096) * codec.size };
       }
       if (!Array.isArray(value)) {
-        const placed = readPointer(value);
-        if (placed === undefined) context.problem(`takes an array of struct ${codec.name} or a pointer`);
+        const placed = readPointed(value, context);
+        if (placed === undefined) context.problem(`takes an array of struct ${codec.name}, its bytes or a pointer`);
         return placed ?? 0;
       }
       const bytes = new Uint8Array(value.length * codec.size);

@@ -34,7 +34,10 @@ test("a file's write sleeps under a callId, and its end can be asked for", async
 test("its process is a program of the caller's, which DELETE kills", async () => {
   await fifo("/tmp/two");
   const asleep = await session.ask("put", "/fs/tmp/two", { raw: "ab", headers: wait(0).headers });
-  expect((await session.ask("get", `/processes/${asleep.body.pid}`)).body).toMatchObject({ kind: "program", comm: "writeFile", call: null, state: "S" });
+  expect((await session.ask("get", `/processes/${asleep.body.pid}`)).body).toMatchObject({
+    kind: "program", comm: "writeFile", state: "S",
+    call: { callId: asleep.body.callId, call: "openat", args: expect.stringContaining("/tmp/two") as string, wchan: "wait_for_partner" },
+  });
   expect((await session.ask("delete", `/processes/${asleep.body.pid}`)).status).toBe(204);
   const call = asleep.headers.location!.replace(session.path, "");
   expect((await session.ask("get", call)).body).toMatchObject({ state: "ended", signaled: "SIGKILL" });
@@ -75,4 +78,32 @@ test("a store that faults tells how many bytes came before, wherever the fault l
   expect((await put(ret)).body).toMatchObject({ status: 422, signal: "SIGSEGV", siCode: "SEGV_ACCERR", address: second, stored: 4096 });
   expect((await put("0x1000000000000000")).body).toMatchObject({ status: 422, siCode: "SI_KERNEL", address: "0x0", stored: 0 });
   expect((await session.call(pid, "store", { addr: ret, buf: { zero: 5000 }, onFault: "report" })).body).toMatchObject({ ret: -1, errno: null, stored: 4096 });
+});
+
+const HOUR_MS = 3_600_000;
+
+test("an answer is kept until 64 newer ones of its process, or an hour of kernel time after the process ended", async () => {
+  const [mine, other] = [await session.process(), await session.process()];
+  const nap = async (by: number): Promise<string> => {
+    const { body } = await session.call(by, "nanosleep", { req: { tv_sec: 0, tv_nsec: 1000 } }, wait(0));
+    await session.ask("post", "/clock/advance", { json: { ms: 1 } });
+    return `/calls/${body.callId}`;
+  };
+  const status = async (call: string) => (await session.ask("get", call)).status;
+  const first = await nap(mine);
+  const others = await nap(other);
+  for (let newer = 0; newer < 63; newer++) await nap(mine);
+  expect(await status(first)).toBe(200);
+  const last = await nap(mine);
+  expect(await status(first)).toBe(404);
+
+  await session.ask("delete", `/processes/${mine}`);
+  await session.ask("post", "/clock/advance", { json: { ms: HOUR_MS - 1 } });
+  expect(await status(last)).toBe(200);
+  expect((await session.ask("delete", last)).body).toMatchObject({ status: 409, type: "/problems/busy" });
+  await session.ask("post", "/clock/advance", { json: { ms: 1 } });
+  expect(await status(last)).toBe(404);
+  expect((await session.ask("delete", last)).status).toBe(404);
+  // A process that lives keeps its own, however long ago it was.
+  expect(await status(others)).toBe(200);
 });

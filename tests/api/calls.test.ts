@@ -199,8 +199,27 @@ describe("memory", () => {
     expect(refused.body).toMatchObject({ signal: "SIGSEGV", siCode: "SEGV_MAPERR", address: "0x1000", stored: 0 });
     expect((await session.must(victim, "getpid")).ret).toBe(victim);
     const killed = await session.ask("put", `/processes/${victim}/memory?address=4096&onFault=signal`, { raw: "x" });
-    expect(killed.body).toMatchObject({ status: 422, signal: "SIGSEGV" });
+    expect(killed.body).toMatchObject({ status: 422, signal: "SIGSEGV", siCode: "SEGV_MAPERR", address: "0x1000", stored: 0, ended: true });
     expect((await session.call(victim, "getpid")).status).toBe(404);
+  });
+
+  test("a store that dies halfway tells how far it came; one whose handler counts the signal lives", async () => {
+    const victim = await session.process();
+    const { ret } = await session.must(victim, "mmap", { length: 8192, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" });
+    const second = `0x${(BigInt(ret) + 4096n).toString(16)}`;
+    await session.must(victim, "mprotect", { addr: second, len: 4096, prot: "PROT_READ" });
+    const put = () => session.ask("put", `/processes/${victim}/memory?address=${ret}&onFault=signal`, { raw: Buffer.alloc(5000, 7) });
+    const told = { status: 422, signal: "SIGSEGV", siCode: "SEGV_ACCERR", address: second, stored: 4096 };
+    await session.must(victim, "rt_sigaction", { signum: "SIGSEGV", act: { sa_handler: "count" } });
+    const lives = await put();
+    expect(lives.body).toMatchObject(told);
+    expect(lives.body.ended).toBeUndefined();
+    expect((await session.ask("get", `/processes/${victim}`)).body.signals).toEqual({ SIGSEGV: 1 });
+    await session.must(victim, "rt_sigaction", { signum: "SIGSEGV", act: { sa_handler: "SIG_DFL" } });
+    expect((await put()).body).toMatchObject({ ...told, ended: true });
+    expect((await session.ask("get", `/processes/${victim}`)).status).toBe(404);
+    const other = await session.process();
+    expect((await session.call(other, "store", { addr: 4096, buf: "x" })).body).toMatchObject({ state: "ended", signaled: "SIGSEGV", siCode: "SEGV_MAPERR", faultAddr: "0x1000", stored: 0 });
   });
 
   test("takes 16 MiB and no more", async () => {
