@@ -57,21 +57,21 @@ function oneBuffer(
   return result;
 }
 
-function atFilePosition(file: OpenFile, act: (at: Position) => SyscallResult): SyscallResult {
+function atFilePosition(k: Kernel, task: Task, file: OpenFile, way: Way, buf: Addr, count: number | bigint): SyscallResult {
   const at: Position = { pos: file.pos };
-  const result = act(at);
+  const result = oneBuffer(k, task, file, way, buf, count, at);
   if (typeof result !== "object" && result >= 0) file.pos = at.pos;
   return result;
 }
 
 /** read(2) at the file's position: bytes read; -EBADF, -EINVAL without such an operation, -EFAULT, or what the file says. */
 export function vfsRead(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number | bigint): SyscallResult {
-  return atFilePosition(file, (at) => oneBuffer(k, task, file, "read", buf, count, at));
+  return atFilePosition(k, task, file, "read", buf, count);
 }
 
 /** write(2) at the file's position. */
 export function vfsWrite(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number | bigint): SyscallResult {
-  return atFilePosition(file, (at) => oneBuffer(k, task, file, "write", buf, count, at));
+  return atFilePosition(k, task, file, "write", buf, count);
 }
 
 /** pread64(2): -EINVAL for a negative position; -ESPIPE where there is none. The file's own position stays. */

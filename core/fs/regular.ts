@@ -30,7 +30,7 @@ function read(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, a
     const offset = pos % PAGE_SIZE;
     const wanted = Math.min(PAGE_SIZE - offset, end - pos);
     const page = pageBytes(k, inode, Math.floor(pos / PAGE_SIZE));
-    const copied = copyToUser(k, task, (buf as number) + (pos - start), page.subarray(offset, offset + wanted));
+    const copied = copyToUser(k, task, (buf as number) + (pos - start), page, offset, wanted);
     if (copied > 0) pos += copied;
     if (copied < wanted) {
       if (pos === start) return -EFAULT;
@@ -80,7 +80,7 @@ function writeUserBytes(k: Kernel, task: Task, inode: Inode, buf: number, count:
       failure = pfn;
       break;
     }
-    const copied = readUser(k, task, buf + done, frameBytes(k, pfn).subarray(offset, offset + wanted)).done;
+    const copied = readUser(k, task, buf + done, frameBytes(k, pfn), offset, wanted).done;
     // A bad buffer leaves no page behind.
     if (copied === 0 && fresh) freePages(k, sbOfInode(k, inode), inode, pgoff, pgoff + 1);
     done += copied;

@@ -19,6 +19,11 @@ export function utf8Encode(text: string): Uint8Array {
   return bytes;
 }
 
+/** Writes the UTF-8 bytes of a text at the start of `into`, as far as whole characters fit; how many bytes. */
+export function utf8EncodeInto(text: string, into: Uint8Array): number {
+  return encoder.encodeInto(text, into).written;
+}
+
 function shortAscii(bytes: Uint8Array): string | undefined {
   if (bytes.length > SHORT) return undefined;
   let text = "";
@@ -216,6 +221,15 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   }
   return bytes;
 }
+
+/** Copies `count` bytes at `from` of one array to `to` of another; no copy in between, and no view where none is needed. */
+export function copyBytes(source: Uint8Array, from: number, into: Uint8Array, to: number, count: number): void {
+  if (count <= FEW) for (let i = 0; i < count; i++) into[to + i] = source[from + i];
+  else into.set(count === source.length ? source : source.subarray(from, from + count), to);
+}
+
+/** So many bytes are copied quicker here than by a call into the engine. */
+const FEW = 24;
 
 /** The bytes from `at` to the next NUL, or to the end when there is none; a view, not a copy. */
 export function cstring(bytes: Uint8Array, at = 0): Uint8Array {

@@ -5,7 +5,7 @@
 import { EFAULT, ENAMETOOLONG } from "../abi/errno.ts";
 import { PAGE_SIZE, TASK_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
-import { getU32, getU64, putU32, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
+import { copyBytes, getU32, getU64, putU32, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { handleFault, type BadAccess } from "./fault.ts";
@@ -51,57 +51,66 @@ function inScratch(task: Task, addr: number): boolean {
   return scratch !== null && addr >= scratch.base && addr < scratch.base + scratch.bytes.length;
 }
 
-/** Copies `bytes` to user memory without a charge; how many got there before `fault`. */
-export function writeUser(k: Kernel, task: Task, addr: number, bytes: Uint8Array): { done: number; fault: BadAccess | null } {
+/** How far a copy came, and what ended it early. */
+interface Copied {
+  done: number;
+  fault: BadAccess | null;
+}
+
+/** Copies the `length` bytes of `bytes` from `from` on to user memory without a charge; how many got there before `fault`. */
+export function writeUser(k: Kernel, task: Task, addr: number, bytes: Uint8Array, from = 0, length = bytes.length - from): Copied {
   let done = 0;
-  while (done < bytes.length) {
+  while (done < length) {
     const at = addr + done;
     if (inScratch(task, at)) {
       const scratch = task.scratch!;
       const offset = at - scratch.base;
-      const count = Math.min(bytes.length - done, scratch.bytes.length - offset);
-      scratch.bytes.set(count === bytes.length ? bytes : bytes.subarray(done, done + count), offset);
+      const count = Math.min(length - done, scratch.bytes.length - offset);
+      copyBytes(bytes, from + done, scratch.bytes, offset, count);
       done += count;
       continue;
     }
     const pfn = userPage(k, task, at, true);
     if (typeof pfn === "object") return { done, fault: pfn };
     const offset = at % PAGE_SIZE;
-    const count = Math.min(bytes.length - done, PAGE_SIZE - offset);
-    physicalBytes(k.state.mm, pfn).set(count === bytes.length ? bytes : bytes.subarray(done, done + count), offset);
+    const count = Math.min(length - done, PAGE_SIZE - offset);
+    copyBytes(bytes, from + done, physicalBytes(k.state.mm, pfn), offset, count);
     done += count;
   }
   return { done, fault: null };
 }
 
-/** Fills `into` from user memory without a charge; how many bytes came before `fault`. */
-export function readUser(k: Kernel, task: Task, addr: number, into: Uint8Array): { done: number; fault: BadAccess | null } {
+/** Fills `length` bytes of `into` from `to` on from user memory without a charge; how many bytes came before `fault`. */
+export function readUser(k: Kernel, task: Task, addr: number, into: Uint8Array, to = 0, length = into.length - to): Copied {
   let done = 0;
-  while (done < into.length) {
+  while (done < length) {
     const at = addr + done;
     if (inScratch(task, at)) {
       const scratch = task.scratch!;
       const offset = at - scratch.base;
-      const count = Math.min(into.length - done, scratch.bytes.length - offset);
-      into.set(scratch.bytes.subarray(offset, offset + count), done);
+      const count = Math.min(length - done, scratch.bytes.length - offset);
+      copyBytes(scratch.bytes, offset, into, to + done, count);
       done += count;
       continue;
     }
     const pfn = userPage(k, task, at, false);
     if (typeof pfn === "object") return { done, fault: pfn };
     const offset = at % PAGE_SIZE;
-    const count = Math.min(into.length - done, PAGE_SIZE - offset);
-    into.set(readPhysical(k.state.mm, pfn).subarray(offset, offset + count), done);
+    const count = Math.min(length - done, PAGE_SIZE - offset);
+    copyBytes(readPhysical(k.state.mm, pfn), offset, into, to + done, count);
     done += count;
   }
   return { done, fault: null };
 }
 
-/** Bytes copied, perhaps fewer than all; -EFAULT when none could be. An empty source is 0 whatever the address. */
-export function copyToUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array): number {
-  if (bytes.length === 0) return 0;
-  if (!accessOk(addr, bytes.length)) return -EFAULT;
-  const { done } = writeUser(k, task, addr as number, bytes);
+/**
+ * Copies the `length` bytes of `bytes` from `from` on: how many, perhaps fewer than all; -EFAULT when none could be copied.
+ * No bytes are 0 whatever the address.
+ */
+export function copyToUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array, from = 0, length = bytes.length - from): number {
+  if (length === 0) return 0;
+  if (!accessOk(addr, length)) return -EFAULT;
+  const { done } = writeUser(k, task, addr as number, bytes, from, length);
   charge(k, done * costs(k).copyPerByteNs);
   return done === 0 ? -EFAULT : done;
 }

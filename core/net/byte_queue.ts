@@ -32,10 +32,20 @@ export function append(queue: ByteQueue, bytes: Uint8Array): void {
       if (taken === bytes.length) return;
     }
   }
-  const chunk = new Uint8Array(Math.max(CHUNK, bytes.length - taken));
+  const chunk = emptyChunk(bytes.length - taken);
   chunk.set(taken === 0 ? bytes : bytes.subarray(taken));
   chunks.push(chunk);
   queue.end = bytes.length - taken;
+}
+
+/** Chunks that queues have emptied, for the next that need one: what flows through queues costs no memory. Nothing of the state. */
+const emptied: Uint8Array[] = [];
+const EMPTIED_MAX = 64;
+
+/** A chunk of zeros for at least `count` bytes: what an earlier owner left in it must be seen nowhere. */
+function emptyChunk(count: number): Uint8Array {
+  const chunk = count <= CHUNK ? emptied.pop() : undefined;
+  return chunk === undefined ? new Uint8Array(Math.max(CHUNK, count)) : chunk.fill(0);
 }
 
 /** The queue's first bytes that lie together, a view that lasts until the queue changes; at most `max`. */
@@ -60,8 +70,10 @@ export function drop(queue: ByteQueue, count: number): void {
     }
     left -= end - queue.start;
     queue.start = 0;
-    if (queue.chunks.length > 1) queue.chunks.shift();
-    else {
+    if (queue.chunks.length > 1) {
+      const chunk = queue.chunks.shift();
+      if (chunk !== undefined && chunk.length === CHUNK && emptied.length < EMPTIED_MAX) emptied.push(chunk);
+    } else {
       // An ordinary chunk is kept for the next bytes: a ping-pong allocates nothing.
       if (queue.chunks[0].length > CHUNK) queue.chunks.pop();
       queue.end = 0;

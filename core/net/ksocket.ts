@@ -12,18 +12,19 @@
  * Their sleeps are interruptible: a signal makes them answer -ERESTARTSYS, or the partial count. When the socket is released
  * meanwhile they answer -ENOTCONN (accept -EINVAL). MSG_DONTWAIT in `flags`
  * (O_NONBLOCK for accept and connect) keeps them from sleeping. SIGPIPE goes to the running task as on Linux; MSG_NOSIGNAL
- * keeps it away. Code that wants no frame at all uses `sendNow` and `receiveNow`.
+ * keeps it away. Code that wants no frame at all uses `sendNow`, `receiveNow`, `receiveInto` and `receiveUser`.
  */
 import { EAGAIN, EINVAL, ENOTCONN } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { AF_UNIX, MSG_DONTWAIT, SHUT_RD, SHUT_RDWR } from "../abi/socket.ts";
+import type { Addr } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { NEXT, steps } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { sleepOn, type SleepAction } from "../sched/wait_queue.ts";
 import { socketCreate, socketRelease } from "./create.ts";
 import { endpoint, inetSockaddr, type Endpoint } from "./inet_addr.ts";
-import { kernelMessage } from "./message.ts";
+import { kernelMessage, userMessage, type Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
 import { socketOf } from "./socket.ts";
 import { acceptOrSleep, connectSocket, deadline, newTransfer, receiveOrSleep, sendOrSleep, type Transfer } from "./wait.ts";
@@ -157,11 +158,25 @@ export function sendNow(k: Kernel, task: Task, id: number, bytes: Uint8Array, fl
  * before it sleeps, so a step may answer it and look again when it is woken.
  */
 export function receiveNow(k: Kernel, task: Task, id: number, count: number, flags: number): Uint8Array | number | SleepAction {
+  const into = new Uint8Array(count);
+  const got = receiveInto(k, task, id, into, flags);
+  return typeof got === "number" && got >= 0 ? into.subarray(0, got) : got;
+}
+
+/** The same into the caller's own bytes; how many came. */
+export function receiveInto(k: Kernel, task: Task, id: number, into: Uint8Array, flags: number): number | SleepAction {
+  return receive(k, task, id, kernelMessage(into), flags);
+}
+
+/** The same straight into user memory; how many came. What cannot be copied stays; -EFAULT when that is all of it. */
+export function receiveUser(k: Kernel, task: Task, id: number, buf: Addr, count: number, flags: number): number | SleepAction {
+  return receive(k, task, id, userMessage([{ addr: buf, len: count }], count), flags);
+}
+
+function receive(k: Kernel, task: Task, id: number, msg: Message, flags: number): number | SleepAction {
   if (!socketExists(k, id)) return -ENOTCONN;
   const socket = socketOf(k, id);
-  const msg = kernelMessage(new Uint8Array(count));
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);
-  if (got >= 0) return (msg.bytes as Uint8Array).subarray(0, got);
   if (got !== -EAGAIN || (flags & MSG_DONTWAIT) !== 0) return got;
   return sleepOn(msg.wait, { wchan: msg.wchan });
 }

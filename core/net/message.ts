@@ -2,7 +2,7 @@
 import { EFAULT } from "../abi/errno.ts";
 import type { Iovec } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
-import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
+import { copyFromUser, copyFromUserInto, copyToUser } from "../mm/usercopy.ts";
 import type { Task } from "../sched/task.ts";
 import type { WaitQueue } from "../sched/wait_queue.ts";
 import type { UnixCred } from "./socket.ts";
@@ -68,6 +68,26 @@ export function take(k: Kernel, task: Task, msg: Message, count: number): Uint8A
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** Where small pieces of user memory lie for a moment; nothing of the state. */
+const passing = new Uint8Array(4096);
+
+/** As `take`, but the bytes last only until the next call, for a protocol that copies them: small ones cost no memory. */
+export function borrow(k: Kernel, task: Task, msg: Message, count: number): Uint8Array | null {
+  if (msg.iov === null) {
+    const { copied } = msg;
+    const bytes = msg.bytes ?? NOTHING;
+    msg.copied += count;
+    return count === bytes.length ? bytes : bytes.subarray(copied, copied + count);
+  }
+  const first = msg.iov[msg.index];
+  if (first === undefined || count === 0 || count > passing.length || first.len - msg.offset < count) return take(k, task, msg, count);
+  const bytes = passing.subarray(0, count);
+  if (copyFromUserInto(k, task, at(first, msg.offset), bytes) < count) return null;
+  msg.offset += count;
+  msg.copied += count;
+  return bytes;
+}
 
 /** `take` across several buffers; moves on only when all of it could be read. */
 function gather(k: Kernel, task: Task, msg: Message, iov: Iovec[], count: number): Uint8Array | null {

@@ -11,7 +11,7 @@ import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
 import { append, copyOut, drop, front, move } from "./byte_queue.ts";
-import { put, room, take, type Message } from "./message.ts";
+import { borrow, put, room, type Message } from "./message.ts";
 import { flushFin, peerOf, resetArrived } from "./tcp_close.ts";
 import { dataReady, takeError, tcpOf, underPressure, writeSpace, type Socket } from "./socket.ts";
 import {
@@ -49,7 +49,7 @@ export function tcpSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, 
   while (msg.copied < msg.total) {
     const free = sendLimit(k, socket) - send.length;
     if (free <= 0) return blocked(socket, msg, "sk_stream_wait_memory");
-    const bytes = take(k, task, msg, Math.min(free, room(msg), PIECE));
+    const bytes = borrow(k, task, msg, Math.min(free, room(msg), PIECE));
     if (bytes === null) return msg.copied > 0 ? msg.copied : -EFAULT;
     transmit(k, socket, bytes);
     if (socket.sk === TCP_CLOSE) break;

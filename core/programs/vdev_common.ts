@@ -5,7 +5,7 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from ".
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
-import { getI64, putU64, utf8Encode } from "../lib/bytes.ts";
+import { getI64, putU64, utf8Encode, utf8EncodeInto } from "../lib/bytes.ts";
 import { sprintf } from "../lib/printf.ts";
 import { loadUser, storeUser } from "../mm/access.ts";
 import { writeUser } from "../mm/usercopy.ts";
@@ -100,16 +100,19 @@ export const allocated: VdevStep = (_k, _task, frame) => {
   return NEXT;
 };
 
+/** Where a line lies while it is printed. */
+const line = new Uint8Array(TEXT_MAX);
+
 function print(k: Kernel, task: Task, frame: VdevFrame, fd: number, text: string): StepResult {
-  const bytes = utf8Encode(text).subarray(0, TEXT_MAX);
+  const length = utf8EncodeInto(text, line);
   const run = runLocals(task);
   if (run !== null) {
     const stream = fd === STDOUT ? "stdout" : "stderr";
     if (run[stream].length + text.length <= KEPT_OUTPUT) run[stream] += text;
   }
   const at = frame.locals.heap + TEXT;
-  writeUser(k, task, at, bytes);
-  return sys(k, task, frame, "write", [fd, at, bytes.length]);
+  writeUser(k, task, at, line, 0, length);
+  return sys(k, task, frame, "write", [fd, at, length]);
 }
 
 /** fprintf(stderr, …): a step that writes what `text` makes of the locals. */

@@ -37,8 +37,10 @@ export type Undo<L = any> = (k: Kernel, task: Task, frame: Frame<L>) => void;
 export interface StepTable<L = any> {
   name: string;
   steps: Map<string, Step<L>>;
-  /** Step names in order: NEXT goes from one to the following. */
+  /** Step names in order. */
   order: string[];
+  /** Where NEXT goes from each step but the last. */
+  following: Map<string, string>;
   undo: { [step: string]: Undo<L> };
 }
 
@@ -88,7 +90,9 @@ export function steps<L>(
   { undo = {} }: { undo?: { [step: string]: Undo<L> } } = {},
 ): StepTable<L> {
   assert(!stepTables.has(name), `two step tables named ${name}`);
-  const made: StepTable<L> = { name, steps: new Map(Object.entries(table)), order: Object.keys(table), undo };
+  const order = Object.keys(table);
+  const following = new Map(order.slice(1).map((step, at) => [order[at], step]));
+  const made: StepTable<L> = { name, steps: new Map(Object.entries(table)), order, following, undo };
   stepTables.set(name, made);
   return made;
 }
@@ -108,14 +112,14 @@ export function runStep(k: Kernel, task: Task): void {
   const result = must(table.steps, frame.step)(k, task, frame);
   // How the last sleep ended is for the step that slept alone.
   task.timedOut = false;
-  applyResult(k, task, frame, result);
+  applyResult(k, task, table, frame, result);
 }
 
 /** Does what a step of `frame`, the innermost one, answered. */
-export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepResult): void {
-  if (typeof result !== "object") return endFrame(k, task, frame, result);
+function applyResult(k: Kernel, task: Task, table: StepTable, frame: Frame, result: StepResult): void {
+  if (typeof result !== "object") return endFrame(k, task, table, frame, result);
   switch (result.act) {
-    case "next": return advance(k, task, frame);
+    case "next": return advance(k, task, table, frame);
     case "to": frame.step = result.step; return;
     case "run":
       charge(k, result.ns);
@@ -126,12 +130,12 @@ export function applyResult(k: Kernel, task: Task, frame: Frame, result: StepRes
         pushFrame(task, "signals", {});
         return;
       }
-      return advance(k, task, frame);
+      return advance(k, task, table, frame);
     case "enter": pushFrame(task, result.code, result.locals); return;
     case "exit": task.frames.length = 0; return;
     case "sleep":
       if (task.preemptCount !== 0) scheduleBug(k, task);
-      if (sleepForbidden(task, result)) return endFrame(k, task, frame, interruptedBy(result));
+      if (sleepForbidden(task, result)) return endFrame(k, task, table, frame, interruptedBy(result));
       beginSleep(k, task, result);
   }
 }
@@ -140,20 +144,18 @@ function inUserCode({ kind, frames }: Task): boolean {
   return kind === "program" && !frames.some(({ code }) => code === "syscall" || code === "exit");
 }
 
-function advance(k: Kernel, task: Task, frame: Frame): void {
-  const { order } = must(stepTables, frame.code);
-  const at = order.indexOf(frame.step) + 1;
-  if (at === order.length) endFrame(k, task, frame, 0);
-  else frame.step = order[at];
+function advance(k: Kernel, task: Task, table: StepTable, frame: Frame): void {
+  const step = table.following.get(frame.step);
+  if (step === undefined) endFrame(k, task, table, frame, 0);
+  else frame.step = step;
 }
 
-function endFrame(k: Kernel, task: Task, frame: Frame, ret: number | bigint): void {
-  const { undo } = must(stepTables, frame.code);
+function endFrame(k: Kernel, task: Task, { name, undo }: StepTable, frame: Frame, ret: number | bigint): void {
   undo[frame.step]?.(k, task, frame);
-  assert(task.frames[task.frames.length - 1] === frame, `undo of ${frame.code} left a frame`);
+  assert(task.frames[task.frames.length - 1] === frame, `undo of ${name} left a frame`);
   task.frames.pop();
   const below = task.frames[task.frames.length - 1];
   if (below === undefined) return k.tables.hooks.taskReturned(k, task, ret);
   below.ret = ret;
-  advance(k, task, below);
+  advance(k, task, must(stepTables, below.code), below);
 }

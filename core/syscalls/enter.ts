@@ -11,28 +11,32 @@ import { interruptedBy, sleepForbidden, sleepOn } from "../sched/wait_queue.ts";
 import { exitGroup } from "../process/exit.ts";
 import type { SyscallRow } from "./row.ts";
 
+type Registers = (number | bigint)[];
+type Held = (number | null)[] | null;
+
 interface SyscallLocals {
   nr: number;
-  regs: (number | bigint)[];
+  regs: Registers;
   /** File ids that fd arguments named when the call entered, by argument; null before it has slept. */
-  held: (number | null)[] | null;
+  held: Held;
   /** What the first attempt answered, when that was more than a number to return. */
   pending: number | bigint | EnterAction | null;
   result: number | bigint;
 }
 
 /** Calls the row's function with its arguments taken from the registers; fd arguments from `held` when it slept before. */
-function invoke(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[], held: (number | null)[] | null): SyscallResult {
-  const args: unknown[] = [];
-  for (let at = 0; at < row.args.length; at++) {
+function invoke(k: Kernel, task: Task, row: SyscallRow, regs: Registers, held: Held): SyscallResult {
+  // Made as long as it gets: one that grows takes room for sixteen.
+  const args = new Array<unknown>(row.args.length);
+  for (let at = 0; at < args.length; at++) {
     const fileId = held === null ? null : held[at];
-    args.push(fileId === null ? row.args[at].take(regs[at] ?? 0, k, task) : k.tables.hooks.file(k, fileId));
+    args[at] = fileId === null ? row.args[at].take(regs[at] ?? 0, k, task) : k.tables.hooks.file(k, fileId);
   }
   return row.run(k, task, args);
 }
 
 /** Takes a reference to every file that an fd argument names, so that it is the same when the step runs again. */
-function hold(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[]): (number | null)[] {
+function hold(k: Kernel, task: Task, row: SyscallRow, regs: Registers): (number | null)[] {
   return row.args.map((arg, at) => {
     if (arg.kind !== "fd") return null;
     const file = arg.take(regs[at] ?? 0, k, task);
@@ -47,7 +51,7 @@ function hold(k: Kernel, task: Task, row: SyscallRow, regs: (number | bigint)[])
  * Makes a system call as far as it goes without sleeping. A number: it is over, and nothing waits on the way out.
  * An action: the step that called answers it, and finds the result in `frame.ret` of its next step.
  */
-export function syscall(k: Kernel, task: Task, nr: number, regs: (number | bigint)[]): number | bigint | EnterAction {
+export function syscall(k: Kernel, task: Task, nr: number, regs: Registers): number | bigint | EnterAction {
   charge(k, costs(k).syscallNs);
   task.restartNs = -1;
   const row = k.tables.syscalls[nr];
@@ -62,7 +66,7 @@ export function syscall(k: Kernel, task: Task, nr: number, regs: (number | bigin
 }
 
 /** A system call made by a step of a program: goes on with the next step at once when the call is over. */
-export function sys(k: Kernel, task: Task, frame: Frame, name: string, regs: (number | bigint)[]): StepResult {
+export function sys(k: Kernel, task: Task, frame: Frame, name: string, regs: Registers): StepResult {
   const row = k.tables.syscallNames.get(name);
   const result = syscall(k, task, row?.x86_64 ?? -1, regs);
   if (typeof result === "object") return result;

@@ -5,7 +5,7 @@ import { debugfsCreateFile, debugfsRemove } from "../../fs/debugfs/debugfs.ts";
 import { fileOf, fileOperations, type OpenFile } from "../../fs/file.ts";
 import { MISC_DYNAMIC_MINOR, miscDeregister, miscRegister } from "../../fs/misc.ts";
 import type { Kernel } from "../../kernel.ts";
-import { copyFromUser, copyFromUserPartial, type Addr } from "../../mm/usercopy.ts";
+import { copyFromUserInto, copyFromUserPartial, type Addr } from "../../mm/usercopy.ts";
 import type { Module } from "../../module/state.ts";
 import { kernelSend, kernelSendmsg, sendNow } from "../../net/ksocket.ts";
 import { socketOf } from "../../net/socket.ts";
@@ -69,14 +69,17 @@ const writeRest = steps<WriteLocals>("vdev.master.write", {
   },
 });
 
+/** Where the bytes of one write lie on their way into the socket. */
+const passing = new Uint8Array(MAP_SIZE);
+
 function write(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number): SyscallResult {
   const socket = connectionOf(k, file);
   if (socket < 0) return socket;
   if (count === 0) return 0;
   const flags = MSG_NOSIGNAL | waitFlags(file);
   if (count > MAP_SIZE) return enter(writeRest, { socket, flags, buf, count, done: 0, piece: 0 });
-  const bytes = copyFromUser(k, task, buf, count);
-  if (typeof bytes === "number") return bytes;
+  const bytes = passing.subarray(0, count);
+  if (copyFromUserInto(k, task, buf, bytes) < count) return -EFAULT;
   return sendOrWait(k, task, socket, bytes, flags);
 }
 
@@ -105,7 +108,7 @@ function sendBuffer(k: Kernel, task: Task, file: OpenFile, count: Addr): Syscall
   const socket = connectionOf(k, file);
   if (socket < 0) return socket;
   if (count === 0) return 0;
-  return sendOrWait(k, task, socket, bufferOf(k, file).slice(0, count), MSG_NOSIGNAL | waitFlags(file));
+  return sendOrWait(k, task, socket, bufferOf(k, file).subarray(0, count), MSG_NOSIGNAL | waitFlags(file));
 }
 
 fileOperations(OPS, {

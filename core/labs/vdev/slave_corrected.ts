@@ -1,13 +1,12 @@
 /** slave_device as it should be: bounds, real errnos, a connection an open file, as many bytes as were asked for. */
 import { EFAULT, EINVAL, EISCONN, ENOTTY, ERESTARTSYS } from "../../abi/errno.ts";
-import { MSG_PEEK } from "../../abi/socket.ts";
 import { debugfsCreateFile, debugfsRemove } from "../../fs/debugfs/debugfs.ts";
 import { fileOf, fileOperations, type OpenFile } from "../../fs/file.ts";
 import { MISC_DYNAMIC_MINOR, miscDeregister, miscRegister } from "../../fs/misc.ts";
 import type { Kernel } from "../../kernel.ts";
-import { copyToUser, strncpyFromUser, type Addr } from "../../mm/usercopy.ts";
+import { strncpyFromUser, type Addr } from "../../mm/usercopy.ts";
 import type { Module } from "../../module/state.ts";
-import { receiveNow } from "../../net/ksocket.ts";
+import { receiveInto, receiveUser } from "../../net/ksocket.ts";
 import { printk } from "../../sched/printk.ts";
 import { enter, steps, type StepResult, type SyscallResult } from "../../sched/steps.ts";
 import type { Task } from "../../sched/task.ts";
@@ -63,12 +62,7 @@ function read(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number): 
   const socket = connectionOf(k, file);
   if (socket < 0) return socket;
   if (count === 0) return 0;
-  const flags = waitFlags(file);
-  const bytes = receiveNow(k, task, socket, Math.min(count, MAP_SIZE), flags | MSG_PEEK);
-  if (!(bytes instanceof Uint8Array)) return bytes;
-  const copied = copyToUser(k, task, buf, bytes);
-  if (copied > 0) receiveNow(k, task, socket, copied, flags);
-  return copied;
+  return receiveUser(k, task, socket, buf, Math.min(count, MAP_SIZE), waitFlags(file));
 }
 
 interface ReceiveLocals {
@@ -84,14 +78,13 @@ function receiveMore(k: Kernel, task: Task, locals: ReceiveLocals): StepResult {
   const flags = waitFlags(file);
   while (locals.done < locals.want) {
     if (connectionOf(k, file) !== locals.socket) return locals.done;
-    const bytes = receiveNow(k, task, locals.socket, locals.want - locals.done, flags);
-    if (typeof bytes === "number") return locals.done > 0 ? locals.done : bytes;
-    if (!(bytes instanceof Uint8Array)) {
-      return sleepOn(bytes.queues, { wchan: "sk_wait_data", interrupted: locals.done > 0 ? locals.done : -ERESTARTSYS });
+    const got = receiveInto(k, task, locals.socket, bufferOf(k, file).subarray(locals.done, locals.want), flags);
+    if (typeof got === "object") {
+      return sleepOn(got.queues, { wchan: "sk_wait_data", interrupted: locals.done > 0 ? locals.done : -ERESTARTSYS });
     }
-    if (bytes.length === 0) break;
-    bufferOf(k, file).set(bytes, locals.done);
-    locals.done += bytes.length;
+    if (got < 0) return locals.done > 0 ? locals.done : got;
+    if (got === 0) break;
+    locals.done += got;
   }
   return locals.done;
 }
