@@ -3,6 +3,9 @@ import { MACHINE_LIMITS } from "./sessions/core.ts";
 
 const MiB = 1 << 20;
 
+/** All header fields of a request together. */
+export const HEADER_BYTES = 64 << 10;
+
 export const LIMITS = {
   jsonBodyBytes: 8 * MiB,
   rawBodyBytes: 64 * MiB,

@@ -12,7 +12,8 @@ import { authenticate, requireAdmin, requireMembership, requireRight, type Calle
 import { checkDeclaredLength, isChunked, parseBody, readBody } from "./body.ts";
 import { Problem, invalid, notFound, unavailable, type FieldError } from "./errors.ts";
 import type { HostCheck } from "./hosts.ts";
-import { LIMITS } from "./limits.ts";
+import { HEADER_BYTES, LIMITS } from "./limits.ts";
+import { headersTooLarge, urlTooLong } from "./malformed.ts";
 import { preferredWait } from "./prefer.ts";
 import { send } from "./reply.ts";
 import { isRawBody, type Reply, type RequestInfo, type Route } from "./route.ts";
@@ -37,9 +38,13 @@ export interface MountOptions {
 /** Answers one request. */
 export type Door = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Ids of requests: random for this run of the server, counted within it. */
 const RUN = randomBytes(6).toString("base64url");
 let requests = 0;
+
+/** Random for this run of the server, counted within it. */
+export function newRequestId(): string {
+  return `${RUN}-${(requests++).toString(36)}`;
+}
 
 export function mount({ routes, services, hosts, log, headers }: MountOptions): Door {
   const router = new Router(routes);
@@ -50,7 +55,7 @@ export function mount({ routes, services, hosts, log, headers }: MountOptions): 
     const path = question < 0 ? url : url.slice(0, question);
     const search = question < 0 ? "" : url.slice(question + 1);
     const match = router.match(path);
-    const request: Asked = { req, id: `${RUN}-${(requests++).toString(36)}`, path, search, match, route: match?.routes.get(methodOf(req)) };
+    const request: Asked = { req, id: newRequestId(), path, search, match, route: match?.routes.get(methodOf(req)) };
     answer(request, services, hosts)
       .catch((error: unknown) => problemReply(problemOf(error, request, log), request.id))
       .then((reply) => {
@@ -84,7 +89,8 @@ function methodOf(req: IncomingMessage): Route["method"] {
 async function answer(request: Asked, services: Services, hosts: HostCheck): Promise<Reply> {
   const { req, path, search, match, route } = request;
   hosts.check(req.headers.host, req.headers.origin);
-  if (req.url!.length > LIMITS.urlBytes) throw new Problem(414, "too-large", `A URL may have ${LIMITS.urlBytes} bytes.`);
+  if (req.url!.length > LIMITS.urlBytes) throw urlTooLong();
+  if (headerBytes(req) > HEADER_BYTES) throw headersTooLarge();
   const limit = isRawBody(route?.body) ? route.body.rawBytes : LIMITS.jsonBodyBytes;
   checkDeclaredLength(req, limit);
   const early = isChunked(req) ? await readBody(req, limit) : null;
@@ -122,6 +128,12 @@ async function answer(request: Asked, services: Services, hosts: HostCheck): Pro
 }
 
 const EMPTY = Buffer.alloc(0);
+
+function headerBytes({ rawHeaders }: IncomingMessage): number {
+  let bytes = 0;
+  for (let at = 0; at < rawHeaders.length; at++) bytes += rawHeaders[at]!.length + 2;
+  return bytes;
+}
 
 function requestInfo({ req, id }: Asked, route: Route): RequestInfo {
   const wait = route.holds === undefined ? 0 : (preferredWait(req.headers.prefer) ?? route.holds);
