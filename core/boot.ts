@@ -7,6 +7,8 @@ import { fsInit } from "./fs/state.ts";
 import { freshTurn } from "./turn.ts";
 import type { BootInput, Output } from "./input.ts";
 import { ipcInit } from "./ipc/state.ts";
+import { bootCpuThreads, bootUnbound } from "./irq/boot.ts";
+import { irqInit } from "./irq/state.ts";
 import type { Kernel } from "./kernel.ts";
 import { seedRng } from "./lib/rng.ts";
 import { DEFAULT_MACHINE } from "./machine.ts";
@@ -14,6 +16,7 @@ import { mmInit } from "./mm/state.ts";
 import { bootModules } from "./module/boot.ts";
 import { moduleInit } from "./module/state.ts";
 import { netInit } from "./net/state.ts";
+import { bootPrograms } from "./programs/image.ts";
 import { createTask, kthread } from "./process/create.ts";
 import { processInit } from "./process/state.ts";
 import { credOf } from "./sched/cred.ts";
@@ -33,7 +36,7 @@ export function boot({ machine: options, realtimeNs }: BootInput): { kernel: Ker
   const sched = schedInit(machine);
   const kernel: Kernel = {
     state: {
-      machine, rng: seedRng(machine.seed), log: logInit(LOG_WAIT), sched, time: timeInit(machine, BigInt(realtimeNs)),
+      machine, rng: seedRng(machine.seed), log: logInit(LOG_WAIT), sched, time: timeInit(machine, BigInt(realtimeNs)), irq: irqInit(machine),
       mm: mmInit(machine), fs: fsInit(), net: netInit(), ipc: ipcInit(), process: processInit(), drivers: driverInit(), modules: moduleInit(MODULE_WAIT),
       calls: callInit(), labs: new Map(),
     },
@@ -45,6 +48,7 @@ export function boot({ machine: options, realtimeNs }: BootInput): { kernel: Ker
   startInit(kernel); // pid 1, which adopts orphans
   startThreads(kernel); // kthreadd and the threads that ps shows
   bootModules(kernel); // the files of the modules
+  bootPrograms(kernel); // the files of the programs
   bootDrivers(kernel); // /dev/null and its like, and what /proc/misc lists
   restClocks(kernel);
   return { kernel, output: { ended: [], events: [], nowNs: 0, more: false } };
@@ -66,10 +70,14 @@ function startInit(k: Kernel): void {
 
 /** Kernel threads of a small machine, in the order in which a kernel makes them. */
 function startThreads(k: Kernel): void {
-  const names = ["kthreadd", "fput", "rcu_gp", "kworker/R-mm_pe", "rcu_preempt"];
-  for (let cpu = 0; cpu < k.state.machine.cpus; cpu++) names.push(`cpuhp/${cpu}`, `migration/${cpu}`, `ksoftirqd/${cpu}`, `kworker/${cpu}:0`);
-  names.push("kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback", "kcompactd0", "kswapd0", "kworker/u4:0");
-  for (const name of names) kthread(k, name);
+  const start = (...names: string[]): void => names.forEach((name) => kthread(k, name));
+  start("kthreadd", "fput", "rcu_gp", "mm_percpu_wq", "rcu_preempt");
+  for (let cpu = 0; cpu < k.state.machine.cpus; cpu++) {
+    start(`cpuhp/${cpu}`, `migration/${cpu}`);
+    bootCpuThreads(k, cpu);
+  }
+  start("kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback", "kcompactd0", "kswapd0");
+  bootUnbound(k);
 }
 
 /** Time begins when the machine is up. */

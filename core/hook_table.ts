@@ -2,10 +2,14 @@
 import { fileOf, fput, getFile, releaseFile } from "./fs/file.ts";
 import { fileMapName, filePage, pageCacheFrames } from "./fs/page_cache.ts";
 import type { Hooks } from "./hooks.ts";
+import { workerRunning, workerSleeping } from "./irq/pool.ts";
+import { doSoftirq, irqEnter, irqExit, raiseSoftirq } from "./irq/softirq.ts";
 import type { Kernel } from "./kernel.ts";
 import { unmapFileRange } from "./mm/rmap.ts";
 import { modulePut, tryModuleGet } from "./module/refcount.ts";
 import { startProgram } from "./process/exec.ts";
+import { beginOf } from "./programs/image.ts";
+import { kthread } from "./process/create.ts";
 import { timerSignalTaken } from "./process/itimer.ts";
 import { enqueue } from "./sched/run_queue.ts";
 import { pushFrame } from "./sched/steps.ts";
@@ -36,7 +40,7 @@ export const hooks: Hooks = {
   callEnded: endCallByDeath,
   exitIpc,
   timerSignalTaken,
-  execProgram: () => null,
+  execProgram: (_k, _path, argv, envp, head) => beginOf(head)?.(argv, envp) ?? null,
   releaseFile,
   getFile: (k, fileId) => { getFile(k, fileOf(k, fileId)); },
   fput: (k, fileId) => { fput(k, fileOf(k, fileId)); },
@@ -47,4 +51,11 @@ export const hooks: Hooks = {
   unmapFileRange,
   tryModuleGet,
   modulePut,
+  irqEnter,
+  irqExit,
+  raiseSoftirq,
+  doSoftirq,
+  workerSleeping,
+  workerRunning,
+  createKthread: (k, name) => kthread(k, name),
 };

@@ -16,8 +16,8 @@ export interface Hooks {
   exitIpc(k: Kernel, task: Task): void;
   /** A timer's signal was taken from its queue: a periodic timer is armed again, its overruns are told. */
   timerSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingSignal): void;
-  /** What runs when the file at this absolute path is executed with these arguments; null when it is no program of ours. */
-  execProgram(k: Kernel, path: string, argv: string[], envp: string[]): { code: string; locals: unknown } | null;
+  /** What runs when the file at this absolute path, which begins with `head`, is executed with these arguments; null when it is no program of ours. */
+  execProgram(k: Kernel, path: string, argv: string[], envp: string[], head: Uint8Array): { code: string; locals: unknown } | null;
   /** Releases an open file whose last reference is gone; a number, or steps when its release sleeps. */
   releaseFile(k: Kernel, task: Task, fileId: number): SyscallResult;
 
@@ -35,4 +35,17 @@ export interface Hooks {
 
   tryModuleGet(k: Kernel, name: string): boolean;
   modulePut(k: Kernel, name: string): void;
+
+  /** An interrupt begins on the running CPU, and ends, with the softirqs that it raised (irq_enter, irq_exit). */
+  irqEnter(k: Kernel): void;
+  irqExit(k: Kernel): void;
+  /** Marks softirq `nr` pending on the running CPU (raise_softirq). */
+  raiseSoftirq(k: Kernel, nr: number): void;
+  /** Runs what is pending on the running CPU, when the context lets softirqs run (do_softirq). */
+  doSoftirq(k: Kernel): void;
+  /** A worker of a work queue goes to sleep, and may run again: its pool sees that another one works meanwhile. */
+  workerSleeping(k: Kernel, task: Task): void;
+  workerRunning(k: Kernel, task: Task): void;
+  /** A kernel thread that sleeps until it is given frames, or a negative errno. */
+  createKthread(k: Kernel, name: string): Task | number;
 }

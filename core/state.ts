@@ -3,6 +3,7 @@ import type { Machine } from "./machine.ts";
 import type { SchedState } from "./sched/state.ts";
 import type { LogState } from "./sched/printk.ts";
 import type { TimeState } from "./time/state.ts";
+import type { IrqState } from "./irq/state.ts";
 import type { MmState } from "./mm/state.ts";
 import type { FsState } from "./fs/state.ts";
 import type { NetState } from "./net/state.ts";
@@ -19,6 +20,7 @@ export interface KernelState {
   log: LogState;
   sched: SchedState;
   time: TimeState;
+  irq: IrqState;
   mm: MmState;
   fs: FsState;
   net: NetState;

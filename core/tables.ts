@@ -9,7 +9,9 @@ import { vmOperationsTable } from "./mm/vma.ts";
 import { stepTables } from "./sched/steps.ts";
 import type { Rows, SyscallRow } from "./syscalls/row.ts";
 import { timerCallbacks } from "./time/timer.ts";
+import { timerFunctions } from "./time/timer_list.ts";
 import { families } from "./syscalls/table.ts";
+import "./irq/index.ts";
 import "./drivers/index.ts";
 import "./module/index.ts";
 import "./labs/index.ts";
@@ -50,6 +52,7 @@ export const tables: Tables = {
   fileOperations: fileOperationsTable,
   vmOperations: vmOperationsTable,
   timerCallbacks,
+  timerFunctions,
   syscalls: rowsByNumber(syscallNames),
   syscallNames,
   unimplemented: missing(),

@@ -19,7 +19,7 @@ import { defaultRlimits } from "../sched/rlimit.ts";
 import { enqueue } from "../sched/run_queue.ts";
 import { NEXT, pushFrame, steps, type StepTable } from "../sched/steps.ts";
 import { newWaitQueue } from "../sched/wait_queue.ts";
-import type { SignalHandlers, Task, ThreadGroup } from "../sched/task.ts";
+import { newEntity, type SignalHandlers, type Task, type ThreadGroup } from "../sched/task.ts";
 import { now } from "../time/clock.ts";
 import { enterExit } from "./exit.ts";
 import { INIT_PID, KTHREADD_PID, maxThreads, PROCESS_LIMIT } from "./limits.ts";
@@ -40,8 +40,8 @@ export function blankTask(k: Kernel, { tid, tgid, comm, kind, cred }: Pick<Task,
     files: 0, fs: 0, mm: 0, frames: [], sleep: null, timedOut: false,
     pending: [], blocked: 0n, realBlocked: 0n, savedMask: null, signalPending: false, interrupted: false, onFault: "signal", delivered: [],
     altStack: { sp: 0, flags: 0, size: 0 }, restartNs: -1, fault: null, work: [],
-    cpu: 0, readyNs: 0, nice: 0, affinity: 2 ** k.state.machine.cpus - 1, utimeNs: 0, stimeNs: 0, startNs: now(k),
-    voluntarySwitches: 0, involuntarySwitches: 0, minFlt: 0, majFlt: 0, preemptCount: 0, scratch: null,
+    cpu: 0, readyNs: 0, se: newEntity(), nice: 0, affinity: 2 ** k.state.machine.cpus - 1, utimeNs: 0, stimeNs: 0, startNs: now(k),
+    voluntarySwitches: 0, involuntarySwitches: 0, minFlt: 0, majFlt: 0, preemptCount: 0, worker: false, scratch: null,
     clearTid: 0, robustList: 0, rseq: 0, exitSignal: 0, parentDeathSignal: 0, personality: 0, dumpable: 1, noNewPrivs: false, keepCaps: false,
     timerSlackNs: 50_000, policy: 0, rtPriority: 0, resetOnFork: false, fsBase: 0, gsBase: 0,
     exiting: false, exitCode: 0, program: null,

@@ -28,6 +28,30 @@ export interface Sleep {
   wchan: string;
 }
 
+/** What the scheduler keeps of a task (struct sched_entity, sched_rt_entity, sched_info). */
+export interface SchedEntity {
+  /** CPU time weighed by nice, against that of the others of its run queue; ns of nice 0, with a fraction. */
+  vruntime: number;
+  /** CPU time that is in vruntime, and CPU time when it was last put on a CPU, ns. */
+  countedNs: number;
+  pickedNs: number;
+  /** It has not been on a run queue yet: it begins behind those who are. */
+  fresh: boolean;
+  /** What is left of the burst of the frame at this depth with this code, ns; 0 for none. */
+  burstNs: number;
+  burstFrame: number;
+  burstCode: string;
+  /** Ticks left of a SCHED_RR slice. */
+  rrTicks: number;
+  /** The CPU that it last ran on, -1 before. */
+  lastCpu: number;
+  /** Since when it waits for its CPU; how long it has waited in all, ns; how often it got one (schedstat). */
+  waitingNs: number;
+  runDelayNs: number;
+  runs: number;
+  migrations: number;
+}
+
 export interface Task {
   tid: number;
   tgid: number;
@@ -68,9 +92,11 @@ export interface Task {
   fault: { signal: string; siCode: string; addr: number | bigint; /** Bytes that a store had stored before it; -1 of a load. */ stored: number } | null;
   /** File ids whose release waits until the task leaves the kernel. */
   work: number[];
+  /** The CPU whose run queue it is on, or was last. */
   cpu: number;
   /** Kernel time from which the task may run. */
   readyNs: number;
+  se: SchedEntity;
   nice: number;
   /** Bit mask of the CPUs that it may run on. */
   affinity: number;
@@ -82,6 +108,8 @@ export interface Task {
   minFlt: number;
   majFlt: number;
   preemptCount: number;
+  /** A worker of a work queue, or a rescuer (PF_WQ_WORKER). */
+  worker: boolean;
   /** Where a driven call's buffers lie while it lasts: outside the address space's maps, ended by an unmapped page. */
   scratch: Scratch | null;
   /** Addresses that the kernel clears or walks at exit (set_tid_address, set_robust_list), 0 for none. */
@@ -98,7 +126,7 @@ export interface Task {
   noNewPrivs: boolean;
   keepCaps: boolean;
   timerSlackNs: number;
-  /** Policy of sched_setscheduler and its real-time priority; kept and told, the scheduler is the same for all. */
+  /** Policy of sched_setscheduler and its real-time priority. */
   policy: number;
   rtPriority: number;
   resetOnFork: boolean;
@@ -195,6 +223,13 @@ export interface SignalHandlers {
   refs: number;
   actions: Map<number, SignalAction>;
   counts: Map<number, number>;
+}
+
+export function newEntity(): SchedEntity {
+  return {
+    vruntime: 0, countedNs: 0, pickedNs: 0, fresh: true, burstNs: 0, burstFrame: 0, burstCode: "", rrTicks: 0, lastCpu: -1,
+    waitingNs: 0, runDelayNs: 0, runs: 0, migrations: 0,
+  };
 }
 
 export function taskOf(k: Kernel, tid: number): Task {

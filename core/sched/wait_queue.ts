@@ -107,6 +107,7 @@ export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
   task.state = "sleeping";
   task.timedOut = false;
   task.voluntarySwitches++;
+  if (task.worker) k.tables.hooks.workerSleeping(k, task);
 }
 
 /** Takes a sleeping task off its queues and lets it run from now on. */
@@ -118,6 +119,7 @@ export function wakeTask(k: Kernel, task: Task): void {
   task.sleep = null;
   charge(k, costs(k).wakeNs);
   enqueue(k, task);
+  if (task.worker) k.tables.hooks.workerRunning(k, task);
 }
 
 /**

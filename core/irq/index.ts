@@ -1,0 +1,10 @@
+/** Interrupts, bottom halves and work queues; importing them registers what the state names. */
+import { runTimers } from "../time/timer_list.ts";
+import { openSoftirq } from "./softirq.ts";
+import { TIMER_SOFTIRQ } from "./state.ts";
+import "./flush.ts";
+import "./interrupt.ts";
+import "./tasklet.ts";
+import "./workqueue.ts";
+
+openSoftirq(TIMER_SOFTIRQ, runTimers);
