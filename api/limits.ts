@@ -1,5 +1,5 @@
 /** Every limit of the service in one place; `/v1/limits` shows them. */
-import { MACHINE_LIMITS } from "./sessions/core.ts";
+import { COMMAND_LIMITS, MACHINE_LIMITS } from "./sessions/core.ts";
 
 const MiB = 1 << 20;
 
@@ -31,5 +31,6 @@ export const LIMITS = {
   /** One POST …/clock/advance may move the clock so far. */
   advanceNs: 1e15,
   benchmarks: { queued: 64, repeat: 100 },
+  commands: COMMAND_LIMITS,
   machine: MACHINE_LIMITS,
 } as const;

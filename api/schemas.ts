@@ -61,6 +61,12 @@ export const Problem = z.object({
 
 const between = ({ min, max }: { min: number; max: number }) => z.number().int().min(min).max(max);
 
+const SEED = "is a whole number from 0 to 9007199254740991 (2^53-1), as a number or as a decimal or \"0x…\" string";
+/** What begins a machine's random numbers. */
+const Seed = z.union([z.number(), z.string().regex(/^(\d{1,20}|0[xX][0-9a-fA-F]{1,16})$/, SEED).transform(Number)], SEED)
+  .refine((seed) => Number.isSafeInteger(seed) && seed >= 0, SEED)
+  .meta({ override: { type: ["integer", "string"], anyOf: undefined, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, pattern: "^(\\d{1,20}|0[xX][0-9a-fA-F]{1,16})$" } });
+
 export const ClockMode = z.enum(["real", "virtual"]);
 export const Machine = z.strictObject({
   ramMiB: between(MACHINE_LIMITS.ramMiB).optional(),
@@ -68,7 +74,7 @@ export const Machine = z.strictObject({
   cpus: between(MACHINE_LIMITS.cpus).optional(),
   hz: z.union(MACHINE_LIMITS.hz.map((hz) => z.literal(hz)) as [z.ZodLiteral<100>, ...z.ZodLiteral<250 | 300 | 1000>[]]).optional(),
   clock: ClockMode.optional(),
-  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  seed: Seed.optional(),
   profile: z.enum(PROFILES as [string, ...string[]]).optional(),
   udev: z.record(z.string().min(1).max(64), z.string().regex(/^0?[0-7]{3,4}$/, "is an octal mode such as \"0666\"")).optional()
     .refine((modes) => modes === undefined || Object.keys(modes).length <= 64, "names at most 64 devices"),
@@ -141,6 +147,7 @@ const Sleeping = z.object({
 
 const ProgramEnd = z.object({
   state: z.literal("program"), ret: z.number().int(), value: z.unknown(), stdout: z.string(), stderr: z.string(),
+  exit: z.number().int().optional().meta({ description: "Of a command" }), stdoutBytes: z.string().optional(), stderrBytes: z.string().optional(),
 }).meta({ id: "EndedProgram" });
 
 export const CallState = answers(z.union([Returned, ReturnedBatch, Ended, EndedBatch, Sleeping, ProgramEnd]).meta({ id: "CallState" }));

@@ -200,7 +200,7 @@ function program(k: Kernel, input: Input & { type: "program" }): Output {
   if (table === null) return refuse(k, { refused: "no-call", detail: `no program ${input.program}` });
   const task = createProgram(k, {
     comm: input.program, uid: input.uid, member: input.member, home: input.home, code: "program.run",
-    locals: { callId: input.callId, code: table, args: input.args, value: null, stdout: "", stderr: "" },
+    locals: { callId: input.callId, code: table, args: input.args, value: null, stdout: "", stderr: "", extra: {} },
   });
   if (typeof task === "number") return refuse(k, { refused: "errno", errno: -task, detail: "the process could not be made" });
   calls.open.push({ callId: input.callId, tid: task.tid });

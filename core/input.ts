@@ -60,7 +60,9 @@ export type CallAnswer =
       signal?: string; siCode?: string; faultAddr?: string; stored?: number; delivered?: string[] } & CallOutputs)
   | { state: "returned"; results: CallAnswer[] }
   /** A program ended: `value` is what it made (a module's view, a file's bytes written …), `ret` its errno-style result. */
-  | { state: "program"; ret: number; value: Json; stdout: string; stderr: string }
+  | { state: "program"; ret: number; value: Json; stdout: string; stderr: string;
+      /** Of a command: its exit status, 128 and the signal's number of one that a signal ended, and its output where that is not UTF-8, in base64. */
+      exit?: number; stdoutBytes?: string; stderrBytes?: string }
   | { state: "sleeping"; pid: number; callId: string; wchan: string; results?: CallAnswer[] }
   /** With the fault that it died of, where that was of its own load or store. */
   | { state: "ended"; exited?: number; signaled?: string; siCode?: string; faultAddr?: string; stored?: number; strace?: string; ns?: Ns; results?: CallAnswer[] };

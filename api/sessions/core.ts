@@ -1,6 +1,6 @@
 /** The core as the service uses it: every import of it goes through here. */
 export {
-  CORE_VERSION, DEFAULT_MACHINE, MACHINE_LIMITS,
+  COMMAND_LIMITS, CORE_VERSION, DEFAULT_MACHINE, MACHINE_LIMITS,
   boot, callRecord, clockView, dmesgText, errnoMessage, errnoName, errnoNumber, handle, knowsCall, logRecords, lsmod, memberOf, modinfo,
   moduleCatalogue, moduleList, moduleView, nextTimerNs, prepare, processList, processView, readMemory, reseed, restore, signalNumber, snapshot,
   syscallCatalogue, traceLines, view,

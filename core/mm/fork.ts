@@ -27,6 +27,7 @@ export function forkSpace(k: Kernel, parent: Task, child: Task): number {
   to.fullAbove = from.mmapBase;
   to.startBrk = from.startBrk;
   to.brk = from.brk;
+  to.startStack = from.startStack;
   if (!kernelVmasLeft(k, from.vmas.length)) {
     dropSpace(k, child);
     return -ENOMEM;

@@ -32,7 +32,7 @@ function nameOf(k: Kernel, space: AddressSpace, vma: Vma): MappedName {
     return own === undefined ? name : { ...name, path: own };
   }
   const heap = vma.start <= space.brk && vma.end >= space.startBrk;
-  return { major: 0, minor: 0, ino: 0, path: own ?? (heap ? "[heap]" : "") };
+  return { major: 0, minor: 0, ino: 0, path: own ?? (heap ? "[heap]" : vma.start <= space.startStack && space.startStack < vma.end ? "[stack]" : "") };
 }
 
 /** One line of maps, with its newline. */

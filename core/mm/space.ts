@@ -21,6 +21,8 @@ export interface AddressSpace {
   fullAbove: number;
   startBrk: number;
   brk: number;
+  /** Where execve left the stack pointer, 0 before. */
+  startStack: number;
   /** Pages of all VMAs; of private writable ones, executable ones and stacks; of locked ones. */
   totalVm: number;
   dataVm: number;
@@ -64,7 +66,7 @@ export function newSpace(k: Kernel): number {
   const startBrk = HEAP_BASE + (mix(k.state.machine.seed + 1) & 0x1fff) * PAGE_SIZE;
   mm.spaces.set(id, {
     id, users: 1, vmas: [], pgd: 0, tables: 0,
-    mmapBase, fullAbove: mmapBase, startBrk, brk: startBrk,
+    mmapBase, fullAbove: mmapBase, startBrk, brk: startBrk, startStack: 0,
     totalVm: 0, dataVm: 0, execVm: 0, stackVm: 0, lockedVm: 0,
     rssAnon: 0, rssFile: 0, rssShmem: 0, peakVm: 0, peakRss: 0,
     defFlags: 0,

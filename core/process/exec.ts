@@ -2,13 +2,13 @@
 import { E2BIG, EACCES, EAGAIN, EFAULT, EINVAL, ELOOP, ENOEXEC, ETXTBSY } from "../abi/errno.ts";
 import { MS_NOEXEC, MS_NOSUID } from "../abi/mount.ts";
 import { MAX_ARG_STRLEN, RLIMIT_STACK, TASK_COMM_LEN } from "../abi/limits.ts";
-import { SIGCHLD } from "../abi/signal.ts";
+import { SIGCHLD, SIGKILL } from "../abi/signal.ts";
 import { isRegular, isSymlink, S_ISGID, S_ISUID, S_IXGRP } from "../abi/stat.ts";
 import { placePath } from "../fs/d_path.ts";
 import { closeOnExec, unshareFiles } from "../fs/fd_table.ts";
 import { fsOf, treeRoot, walkContext } from "../fs/fs_struct.ts";
 import type { PathRef } from "../fs/inode.ts";
-import { mountOf } from "../fs/mount.ts";
+import { computedType, mountOf, sbOf } from "../fs/mount.ts";
 import { nodePermission, walkPath, type Node } from "../fs/namei.ts";
 import { bytesName } from "../fs/names.ts";
 import { readBytes } from "../fs/page_cache.ts";
@@ -28,6 +28,8 @@ import { doTaskWork } from "../sched/task_work.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { programSteps } from "./clone_frames.ts";
 import { execCred } from "./cred.ts";
+import { layArguments } from "./exec_stack.ts";
+import { exitGroup } from "./exit.ts";
 import { unshareHandlers } from "./fork.ts";
 import { exitFutexes } from "./futex_exit.ts";
 import { dropPosixTimers } from "./posix_timer.ts";
@@ -36,6 +38,7 @@ import { dropPosixTimers } from "./posix_timer.ts";
 const STRINGS_LIMIT = 4096;
 /** Interpreters of interpreters. */
 const DEPTH_LIMIT = 5;
+const HEAD_SIZE = 256;
 
 function nextWord(addr: Addr): Addr {
   return typeof addr === "bigint" ? addr + 8n : addr + 8;
@@ -81,16 +84,31 @@ function scriptLine(bytes: Uint8Array): { interpreter: string; argument: string 
   return { interpreter: line.slice(0, gap), argument: line.slice(gap).replace(/^[ \t]+/, "") };
 }
 
+interface Found {
+  code: string;
+  locals: unknown;
+  /** With the interpreter of a script and its argument before it. */
+  argv: string[];
+}
+
+/** What the kernel reads of a file to tell how it is run (BINPRM_BUF_SIZE). */
+function headOf(k: Kernel, task: Task, { mnt, dentry, inode }: Node): Uint8Array {
+  if (typeof dentry === "number") return readBytes(k, inode, 0, HEAD_SIZE);
+  const seen = computedType(k, sbOf(k, mnt))?.view(k, dentry, walkContext(k, task)) ?? -ENOEXEC;
+  return typeof seen === "number" ? new Uint8Array(0) : seen.slice(0, HEAD_SIZE);
+}
+
 /** Finds what to run, through interpreters of scripts; an errno in Linux's order. */
-function findProgram(k: Kernel, task: Task, node: Node, given: string, argv: string[], envp: string[]): { code: string; locals: unknown } | number {
+function findProgram(k: Kernel, task: Task, node: Node, given: string, argv: string[], envp: string[]): Found | number {
   let at = node;
   let name = given;
   let args = argv;
   for (let depth = 0; depth < DEPTH_LIMIT; depth++) {
     const path = placePath(k, { mnt: at.mnt, dentry: at.dentry }, treeRoot(k));
-    const program = k.tables.hooks.execProgram(k, path, args, envp);
-    if (program !== null) return program;
-    const line = typeof at.dentry === "string" ? null : scriptLine(readBytes(k, at.inode, 0, 256));
+    const head = headOf(k, task, at);
+    const program = k.tables.hooks.execProgram(k, path, args, envp, head);
+    if (program !== null) return { ...program, argv: args };
+    const line = scriptLine(head);
     if (line === null) return -ENOEXEC;
     if (typeof line === "number") return line;
     args = [line.interpreter, ...(line.argument === null ? [] : [line.argument]), name, ...args.slice(1)];
@@ -134,12 +152,12 @@ export function execve(k: Kernel, task: Task, { base, path, name, follow, argv: 
   const node = openExec(k, task, base, path, follow);
   if (typeof node === "number") return node;
   const argv = given.length === 0 ? [""] : given;
-  const program = findProgram(k, task, node, name, argv, envp);
-  if (typeof program === "number") return program;
+  const found = findProgram(k, task, node, name, argv, envp);
+  if (typeof found === "number") return found;
   if (task.tid !== task.tgid) return -EINVAL;
   if (groupOf(k, task).exiting >= 0) return -EAGAIN;
   return enter(execSteps, {
-    name, argv, envp, program, exe: placePath(k, { mnt: node.mnt, dentry: node.dentry }, treeRoot(k)), ...setIds(k, task, node),
+    name, argv: found.argv, envp, program: { code: found.code, locals: found.locals }, exe: placePath(k, { mnt: node.mnt, dentry: node.dentry }, treeRoot(k)), ...setIds(k, task, node),
   });
 }
 
@@ -153,7 +171,7 @@ function setIds(k: Kernel, task: Task, { mnt, inode }: Node): { setUid: number; 
   };
 }
 
-function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp, exe, setUid, setGid }: ExecLocals): void {
+function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp, exe, setUid, setGid }: ExecLocals): boolean {
   exitFutexes(k, task);
   dropSpace(k, task);
   task.mm = newSpace(k);
@@ -180,6 +198,7 @@ function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp
   group.cmdline = [...argv];
   group.environ = [...envp];
   group.exe = exe;
+  return layArguments(k, task, { argv, envp, exe });
 }
 
 const execSteps = steps<ExecLocals>("exec", {
@@ -201,8 +220,8 @@ const execSteps = steps<ExecLocals>("exec", {
   },
   // Nothing below may fail.
   become: (k, task, { locals }) => {
-    becomeNew(k, task, groupOf(k, task), locals);
-    return NEXT;
+    // As Linux: there is no program left that could be told of an error.
+    return becomeNew(k, task, groupOf(k, task), locals) ? NEXT : exitGroup(SIGKILL);
   },
   work: (k, task) => {
     const action = doTaskWork(k, task);

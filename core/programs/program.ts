@@ -20,6 +20,8 @@ export interface RunLocals {
   value: Json;
   stdout: string;
   stderr: string;
+  /** Further fields of the answer. */
+  extra: { exit?: number; stdoutBytes?: string; stderrBytes?: string };
 }
 
 interface Program {
@@ -58,9 +60,9 @@ steps<RunLocals>("program.run", {
     return enter(found.table, begun);
   },
   end: (k, task, { locals, ret }) => {
-    const { callId, value, stdout, stderr } = locals;
+    const { callId, value, stdout, stderr, extra } = locals;
     task.scratch = null;
-    endCall(k, task, callId, { state: "program", ret: Number(ret), value, stdout, stderr });
+    endCall(k, task, callId, { state: "program", ret: Number(ret), value, stdout, stderr, ...extra });
     locals.callId = ""; // it is answered: the process's end is not its answer too
     groupOf(k, task).created = true;
     return exitGroup(Number(ret) === 0 ? 0 : 1 << 8);

@@ -25,9 +25,9 @@ let seen: { path: string; argv: string[]; envp: string[] } | null = null;
 
 beforeAll(() => {
   tables.hooks.execProgram = (_k, path, argv, envp) => {
-    if (!path.startsWith("/bin/")) return null;
+    if (!path.startsWith("/opt/")) return null;
     seen = { path, argv, envp };
-    return path === "/bin/leave" ? { code: leave.name, locals: { status: Number(argv[1]) } } : { code: stay.name, locals: {} };
+    return path === "/opt/leave" ? { code: leave.name, locals: { status: Number(argv[1]) } } : { code: stay.name, locals: {} };
   };
 });
 
@@ -39,9 +39,9 @@ beforeEach(async () => {
   m = new CoreMachine({ ramMiB: 16 });
   pid = await m.createProcess();
   seen = null;
-  call(pid, "mkdir", { pathname: "/bin", mode: "0755" });
-  make("/bin/leave", "\x7fELF");
-  make("/bin/stay", "\x7fELF");
+  call(pid, "mkdir", { pathname: "/opt", mode: "0755" });
+  make("/opt/leave", "\x7fELF");
+  make("/opt/stay", "\x7fELF");
 });
 
 function call(by: number, name: string, args: Json = {}): Answer {
@@ -85,32 +85,32 @@ describe("what is refused", () => {
   });
 
   test("a program that is open for writing", () => {
-    call(pid, "openat", { pathname: "/bin/leave", flags: "O_RDWR" });
-    expect(exec(pid, "/bin/leave").errno).toBe("ETXTBSY");
+    call(pid, "openat", { pathname: "/opt/leave", flags: "O_RDWR" });
+    expect(exec(pid, "/opt/leave").errno).toBe("ETXTBSY");
   });
 
   test("a user without the right to execute", async () => {
     const user = await m.createProcess(1000);
-    make("/bin/secret", "\x7fELF", "0700");
-    expect(exec(user, "/bin/secret").errno).toBe("EACCES");
+    make("/opt/secret", "\x7fELF", "0700");
+    expect(exec(user, "/opt/secret").errno).toBe("EACCES");
   });
 });
 
 describe("what runs", () => {
   test("the answer is 0, the program gets its arguments, its status reaches the parent", () => {
     const child = Number(call(pid, "fork").ret);
-    expect(exec(child, "/bin/leave", ["leave", "7"], ["A=1"])).toMatchObject({ state: "returned", ret: 0 });
-    expect(seen).toEqual({ path: "/bin/leave", argv: ["leave", "7"], envp: ["A=1"] });
+    expect(exec(child, "/opt/leave", ["leave", "7"], ["A=1"])).toMatchObject({ state: "returned", ret: 0 });
+    expect(seen).toEqual({ path: "/opt/leave", argv: ["leave", "7"], envp: ["A=1"] });
     m.advance(1);
     expect(call(pid, "wait4", { pid: child })).toMatchObject({ ret: child, status: { exited: 7 } });
     expect(m.broken()).toEqual([]);
   });
 
   test("a script runs its interpreter", () => {
-    make("/root/script", "#! /bin/stay -x  y\nrest\n");
+    make("/root/script", "#! /opt/stay -x  y\nrest\n");
     const child = Number(call(pid, "fork").ret);
     exec(child, "/root/script", ["script", "one"]);
-    expect(seen).toMatchObject({ path: "/bin/stay", argv: ["/bin/stay", "-x  y", "/root/script", "one"] });
+    expect(seen).toMatchObject({ path: "/opt/stay", argv: ["/opt/stay", "-x  y", "/root/script", "one"] });
     expect(m.text(`/proc/${child}/comm`)).toBe("script\n");
   });
 
@@ -124,13 +124,13 @@ describe("what runs", () => {
     call(child, "openat", { pathname: "/dev/zero", flags: "0" });
     call(child, "timer_create", { clockid: "CLOCK_MONOTONIC" });
     call(child, "alarm", { seconds: 100 });
-    exec(child, "/bin/stay", ["stay", "a b"]);
+    exec(child, "/opt/stay", ["stay", "a b"]);
     const task = taskOf(m.kernel, child);
     expect(task).toMatchObject({ comm: "stay", kind: "program", state: "sleeping", blocked: 1n << 14n });
-    expect(m.text(`/proc/${child}/maps`)).toBe("");
+    expect(m.text(`/proc/${child}/maps`)).toMatch(/^7ffffffd[0-9a-f]+-7ffffffff000 rw-p .* \[stack\]\n$/);
     expect(m.text(`/proc/${child}/cmdline`)).toBe("stay\0a b\0");
     expect(m.text(`/proc/${child}/status`)).toMatch(/SigIgn:\t0000000000000800\nSigCgt:\t0000000000000000/);
-    expect(groupOf(m.kernel, task)).toMatchObject({ execed: true, exe: "/bin/stay", posixTimers: [] });
+    expect(groupOf(m.kernel, task)).toMatchObject({ execed: true, exe: "/opt/stay", posixTimers: [] });
     expect(groupOf(m.kernel, task).realTimer).not.toBe(0);
     const link = (fd: number): Json => call(pid, "readlink", { pathname: `/proc/${child}/fd/${fd}`, bufsiz: 64 });
     expect(link(3)).toMatchObject({ errno: "ENOENT" });
@@ -146,9 +146,9 @@ describe("what runs", () => {
     const child = Number(call(pid, "fork").ret);
     const flags = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD";
     const tid = Number(call(child, "clone", { flags }).ret);
-    expect(exec(tid, "/bin/stay").errno).toBe("EINVAL");
+    expect(exec(tid, "/opt/stay").errno).toBe("EINVAL");
     const asleep = call(tid, "pause");
-    expect(exec(child, "/bin/stay")).toMatchObject({ state: "returned", ret: 0 });
+    expect(exec(child, "/opt/stay")).toMatchObject({ state: "returned", ret: 0 });
     expect(m.stand(asleep.callId as string)).toMatchObject({ state: "ended" });
     expect(groupOf(m.kernel, taskOf(m.kernel, child)).threads).toEqual([child]);
     expect(m.broken()).toEqual([]);
@@ -157,16 +157,16 @@ describe("what runs", () => {
   test("a vfork parent goes on", () => {
     const asleep = call(pid, "vfork");
     const child = Math.max(...m.kernel.state.sched.tasks.keys());
-    exec(child, "/bin/stay");
+    exec(child, "/opt/stay");
     expect(m.stand(asleep.callId as string)).toMatchObject({ state: "returned", ret: child });
     expect(m.broken()).toEqual([]);
   });
 
   test("a set-user-ID program runs as its owner, but not under no_new_privs", async () => {
-    call(pid, "chmod", { pathname: "/bin/stay", mode: "04755" });
+    call(pid, "chmod", { pathname: "/opt/stay", mode: "04755" });
     const users = [await m.createProcess(1000), await m.createProcess(1000)];
     call(users[1], "prctl", { option: "PR_SET_NO_NEW_PRIVS", arg2: 1 });
-    for (const user of users) exec(user, "/bin/stay");
+    for (const user of users) exec(user, "/opt/stay");
     expect(taskOf(m.kernel, users[0]).cred).toMatchObject({ uid: 1000, euid: 0, suid: 0, fsuid: 0 });
     expect(taskOf(m.kernel, users[0]).cred.capEffective).not.toBe(0n);
     expect(taskOf(m.kernel, users[1]).cred).toMatchObject({ uid: 1000, euid: 1000 });
@@ -175,7 +175,7 @@ describe("what runs", () => {
   test("the calls of a batch behind it are not made", () => {
     const output = m.feed({
       type: "batch", pid, callId: "batch", onError: "stop",
-      calls: [{ call: "getpid" }, { call: "execve", args: { pathname: "/bin/stay", argv: ["stay"] } }, { call: "getpid" }],
+      calls: [{ call: "getpid" }, { call: "execve", args: { pathname: "/opt/stay", argv: ["stay"] } }, { call: "getpid" }],
     });
     expect(output.answer).toMatchObject({ state: "returned", results: [{ ret: pid }, { ret: 0 }] });
     expect((output.answer as unknown as { results: Json[] }).results).toHaveLength(2);

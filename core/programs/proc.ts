@@ -1,0 +1,276 @@
+/** What a step of a program sees: its memory, its calls, its output. Made for one step and thrown away; nothing of it is state. */
+import { AT_FDCWD } from "../abi/fcntl.ts";
+import { errnoMessage } from "../abi/errno.ts";
+import { statLayout } from "../abi/stat.ts";
+import { decodeStruct, type Decoded } from "../abi/layout.ts";
+import { bytesName, nameBytes } from "../fs/names.ts";
+import type { Kernel } from "../kernel.ts";
+import { assert } from "../lib/assert.ts";
+import { putU64 } from "../lib/bytes.ts";
+import { loadUser } from "../mm/access.ts";
+import { writeUser } from "../mm/usercopy.ts";
+import { charge } from "../sched/cost.ts";
+import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
+import type { Task } from "../sched/task.ts";
+import { sys } from "../syscalls/enter.ts";
+
+/** A program's variables lie here: strings and structures of the call under way, and behind them its buffers. */
+export const DATA_BASE = 0x5555_554f_0000;
+export const DATA_SIZE = 0x6_0000;
+const BUFFERS = DATA_BASE + 0x4_0000;
+/** Bytes of one read and write. */
+export const BUFFER_SIZE = 0x1_0000;
+const ALIGN = 16;
+
+/** Output is held back until it is so long, as stdio does with what is no terminal. */
+const STDIO_BUFFER = 4096;
+
+/** An argument of a call: a register, a C string, bytes, or room for what the call fills. */
+export type Arg = number | bigint | string | Uint8Array | { room: number };
+
+/** The bottom of a program: who it is, and its streams. Texts have one character a byte. */
+export interface MainLocals {
+  /** The tool that runs, and what it is called in its messages. */
+  tool: string;
+  name: string;
+  argv: string[];
+  env: string[];
+  /** stdout that is not written yet, and stderr, which waits for nothing but the end of a step. */
+  out: string;
+  err: string;
+  /** stdout is a terminal: lines leave as they end. */
+  tty: boolean;
+  /** The errno of a write to stdout that failed, 0 for none. */
+  failed: number;
+  status: number;
+}
+
+export const MAIN = "program.main";
+
+/** The main frame of a task's program; null of one that has none. */
+export function mainOf(task: Task): MainLocals | null {
+  for (let at = task.frames.length - 1; at >= 0; at--) if (task.frames[at].code === MAIN) return task.frames[at].locals as MainLocals;
+  return null;
+}
+
+/** Struct stat as stat(2) fills it. */
+export type Stat = Decoded<typeof statLayout>;
+
+export class Proc<L = unknown> {
+  readonly k: Kernel;
+  readonly task: Task;
+  readonly frame: Frame<L>;
+  private at = DATA_BASE;
+
+  constructor(k: Kernel, task: Task, frame: Frame<L>) {
+    this.k = k;
+    this.task = task;
+    this.frame = frame;
+  }
+
+  /** What the call or the frame of the step before answered. */
+  get ret(): number {
+    return Number(this.frame.ret);
+  }
+
+  get main(): MainLocals {
+    const main = mainOf(this.task);
+    assert(main !== null, "a tool without a main frame");
+    return main;
+  }
+
+  /** argv without its first word. */
+  get args(): string[] {
+    return this.main.argv.slice(1);
+  }
+
+  /** The tool's name as it was called, without directories. */
+  get name(): string {
+    return this.main.name;
+  }
+
+  env(name: string): string | undefined {
+    return this.main.env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  }
+
+  /** Makes a system call; the next step finds its result in `ret`. */
+  sys(name: string, ...args: Arg[]): StepResult {
+    let room = BUFFERS;
+    const regs = args.map((arg) => {
+      if (typeof arg === "number" || typeof arg === "bigint") return arg;
+      if (typeof arg === "string") return this.lay(nameBytes(`${arg}\0`));
+      if (arg instanceof Uint8Array) return this.lay(arg);
+      const at = room;
+      room += Math.ceil(arg.room / ALIGN) * ALIGN;
+      return at;
+    });
+    return sys(this.k, this.task, this.frame, name, regs);
+  }
+
+  /** Puts bytes into the program's memory, for the calls of this step. */
+  lay(bytes: Uint8Array): number {
+    const { at } = this;
+    // What does not fit the strings' part goes through the buffers, and what fits neither is cut.
+    const start = bytes.length > BUFFERS - at ? BUFFERS : at;
+    const { fault } = writeUser(this.k, this.task, start, bytes.subarray(0, DATA_BASE + DATA_SIZE - start));
+    assert(fault === null || this.task.signalPending || start > 0, "a program without memory");
+    if (start === at) this.at += Math.ceil(bytes.length / ALIGN) * ALIGN;
+    return start;
+  }
+
+  /** A NULL-terminated array of C strings. */
+  layStrings(strings: string[]): number {
+    const pointers = new Uint8Array((strings.length + 1) * 8);
+    strings.forEach((text, index) => { putU64(pointers, index * 8, this.lay(nameBytes(`${text}\0`))); });
+    return this.lay(pointers);
+  }
+
+  /** The bytes that a call left in its first room. */
+  took(length: number, at = 0): Uint8Array {
+    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, BUFFERS + at, length).bytes;
+  }
+
+  /** What the step before laid first, as the call has left it. */
+  laid(length: number): Uint8Array {
+    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, DATA_BASE, length).bytes;
+  }
+
+  text(length: number, at = 0): string {
+    return bytesName(this.took(length, at));
+  }
+
+  /** What stat, lstat or fstat left. */
+  stat(): Stat {
+    return decodeStruct(statLayout, this.took(statLayout.size));
+  }
+
+  /** stat(2) of a path; `lstat` of the link itself. */
+  statOf(path: string, { link = false } = {}): StepResult {
+    return this.sys("newfstatat", AT_FDCWD, path, { room: statLayout.size }, link ? 0x100 : 0);
+  }
+
+  open(path: string, flags = 0, mode = 0): StepResult {
+    return this.sys("openat", AT_FDCWD, path, flags, mode);
+  }
+
+  read(fd: number, count = BUFFER_SIZE): StepResult {
+    return this.sys("read", fd, { room: count }, Math.min(count, BUFFER_SIZE));
+  }
+
+  /** Writes bytes past stdout's buffer, all of them or up to an error; `ret` is 0 or the errno. */
+  write(fd: number, text: string): StepResult {
+    return enter(writeAll, { fd, text, ret: 0, stream: false });
+  }
+
+  out(text: string): void {
+    this.main.out += text;
+  }
+
+  err(text: string): void {
+    this.main.err += text;
+  }
+
+  /** A message as tools print it: `cat: what`. */
+  warn(what: string): void {
+    this.err(`${this.name}: ${what}\n`);
+  }
+
+  /** `cat: what: No such file or directory` of the last result. */
+  perror(what: string, ret = this.ret): void {
+    this.warn(`${what}: ${errnoMessage(-ret)}`);
+  }
+
+  /** The tool prints a message and ends. */
+  fail(what: string, status = 1): number {
+    this.warn(what);
+    return status;
+  }
+
+  /** User code computes for `ns`. */
+  work(ns: number): void {
+    charge(this.k, ns);
+    this.task.utimeNs += Math.floor(ns);
+    this.task.stimeNs -= Math.floor(ns);
+  }
+
+  /** Leaves a value in the locals of the frame that entered this one. */
+  give(key: string, value: unknown): void {
+    const { frames } = this.task;
+    const below = frames[frames.indexOf(this.frame as Frame) - 1];
+    (below.locals as { [key: string]: unknown })[key] = value;
+  }
+
+  /** Lets output leave that has to, and then does what the step answered. */
+  settle(result: StepResult): StepResult {
+    const main = mainOf(this.task);
+    if (main === null || typeof result !== "object" || (result.act !== "next" && result.act !== "to")) return result;
+    const due = main.err !== "" ? 2 : main.out.length >= STDIO_BUFFER || (main.tty && main.out.includes("\n")) ? 1 : 0;
+    if (due === 0) return result;
+    if (result.act === "to") {
+      const table = stepTables.get(this.frame.code);
+      assert(table !== undefined, this.frame.code);
+      this.frame.step = table.order[table.order.indexOf(result.step) - 1];
+    }
+    return enter(flush, { ret: this.frame.ret });
+  }
+}
+
+export type ToolStep<L> = (p: Proc<L>, locals: L) => StepResult;
+
+/** A table of a program's steps, which see a `Proc`. What they print leaves between them. */
+export function programSteps<L>(name: string, table: { [step: string]: ToolStep<L> }): StepTable<L> {
+  const wrapped: { [step: string]: (k: Kernel, task: Task, frame: Frame<L>) => StepResult } = { enter: () => NEXT };
+  for (const [step, run] of Object.entries(table)) {
+    wrapped[step] = (k, task, frame) => {
+      const p = new Proc(k, task, frame);
+      return p.settle(run(p, frame.locals));
+    };
+  }
+  return steps<L>(name, wrapped);
+}
+
+interface WriteLocals {
+  fd: number;
+  text: string;
+  ret: number;
+  /** A stream's buffer: an error is remembered, not answered. */
+  stream: boolean;
+}
+
+/** Writes a text, however often write(2) takes only a part. */
+const writeAll: StepTable<WriteLocals> = programSteps<WriteLocals>("program.write", {
+  write: (p, { fd, text }) => {
+    if (text === "") return 0;
+    const part = text.slice(0, BUFFER_SIZE);
+    return p.sys("write", fd, nameBytes(part), part.length);
+  },
+  wrote: (p, locals) => {
+    if (p.ret >= 0) {
+      locals.text = locals.text.slice(p.ret);
+      return to("write");
+    }
+    if (p.ret === -4) return to("write"); // EINTR
+    if (!locals.stream) return p.ret;
+    if (locals.fd === 1) p.main.failed = -p.ret;
+    return 0;
+  },
+});
+
+/** Writes what the streams hold; the frame below finds its last result again. */
+export const flush: StepTable<{ ret: number | bigint }> = steps<{ ret: number | bigint }>("program.flush", {
+  err: (_k, task) => {
+    const main = mainOf(task);
+    if (main === null || main.err === "") return NEXT;
+    const text = main.err;
+    main.err = "";
+    return enter(writeAll, { fd: 2, text, ret: 0, stream: true });
+  },
+  out: (_k, task) => {
+    const main = mainOf(task);
+    if (main === null || main.out === "") return NEXT;
+    const text = main.out;
+    main.out = "";
+    return enter(writeAll, { fd: 1, text, ret: 0, stream: true });
+  },
+  end: (_k, _task, frame) => frame.locals.ret,
+});
