@@ -126,7 +126,7 @@ function files(k: Kernel): string[] {
   const { fs, mm, net, sched } = k.state;
   const refs = new Map<number, number>();
   for (const { fds } of fs.fdTables.values()) for (const entry of fds.values()) if (entry !== 0) count(refs, Math.abs(entry));
-  for (const space of mm.spaces.values()) for (const vma of space.vmas) if (vma.file !== 0) count(refs, vma.file);
+  for (const space of mm.spaces.values()) for (const vma of space.vmas.flat()) if (vma.file !== 0) count(refs, vma.file);
   for (const socket of net.sockets.values()) {
     for (const message of socket.unix?.queue ?? []) for (const id of message.files) count(refs, id);
   }

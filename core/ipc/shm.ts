@@ -16,7 +16,8 @@ import { newShmem, putShmem, shmemOf, shmemPage } from "../mm/shmem.ts";
 import { spaceOf } from "../mm/space.ts";
 import { unmap } from "../mm/unmap.ts";
 import { copyFromUser, copyToUser, type Addr } from "../mm/usercopy.ts";
-import { vmaIndex, vmaOverlaps, vmOperations, type Vma } from "../mm/vma.ts";
+import { vmaOverlaps, vmOperations, type Vma } from "../mm/vma.ts";
+import { allVmas } from "../mm/vma_list.ts";
 import { capable } from "../sched/cred.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
@@ -129,13 +130,12 @@ export function shmdt(k: Kernel, task: Task, addr: Addr): number {
   if (typeof addr === "bigint" || addr % PAGE_SIZE !== 0) return -EINVAL;
   const space = spaceOf(k, task);
   const belongs = (vma: Vma): boolean => vma.ops === "shm" && (vma.start - addr) / PAGE_SIZE === vma.pgoff;
-  let at = vmaIndex(space, addr);
-  while (at < space.vmas.length && !belongs(space.vmas[at])) at++;
-  const first = space.vmas[at];
+  const above = allVmas(space).filter((vma) => vma.end > addr);
+  const first = above.find(belongs);
   if (first === undefined) return -EINVAL;
   const { private: id } = first;
   const limit = addr + Math.ceil(segmentOf(k, id).size / PAGE_SIZE) * PAGE_SIZE;
-  const parts = space.vmas.slice(at).filter((vma) => vma.end <= limit && belongs(vma) && vma.private === id);
+  const parts = above.filter((vma) => vma.end <= limit && belongs(vma) && vma.private === id);
   // Pieces that mprotect or munmap left belong together; the first one goes however long it has become.
   for (const { start, end } of parts.includes(first) ? parts : [first, ...parts]) unmap(k, task, space, start, end);
   return 0;

@@ -9,9 +9,10 @@ import { withinLockLimit } from "./mmap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  findVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, STACK_GUARD_GAP, startGap, vmaIndex, vmaOverlaps,
+  kernelVmasLeft, linkVma, MAX_MAP_COUNT, STACK_GUARD_GAP, startGap, vmaOverlaps,
   VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_LOCKED, VM_MAYEXEC, VM_MAYREAD, VM_MAYWRITE, type Vma,
 } from "./vma.ts";
+import { findVma, vmaBefore } from "./vma_list.ts";
 import { canMergeAfter } from "./vma_merge.ts";
 
 function align(addr: number): number {
@@ -45,11 +46,11 @@ function growHeap(k: Kernel, task: Task, space: AddressSpace, start: number, end
   const pages = (end - start) / PAGE_SIZE;
   const flags = (VM_ACCESS & ~VM_EXEC) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | space.defFlags;
   if (vmaOverlaps(space, start, end)) return false;
-  if (!mayExpand(k, task, space, flags, pages) || space.vmas.length > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return false;
+  if (!mayExpand(k, task, space, flags, pages) || space.mapCount > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return false;
   if (!promisePages(k, pages)) return false;
-  const prev = space.vmas[vmaIndex(space, start) - 1];
+  const prev = vmaBefore(space, start);
   const stretch = { flags, pgoff: start / PAGE_SIZE, file: 0, shmem: 0, anonVma: 0 };
-  if (prev !== undefined && prev.end === start && canMergeAfter(k, prev, stretch)) prev.end = end;
+  if (prev !== null && prev.end === start && canMergeAfter(k, prev, stretch)) prev.end = end;
   else {
     const made: Vma = {
       mm: space.id, start, end, flags, prot: flags & VM_ACCESS, pgoff: start / PAGE_SIZE,

@@ -14,9 +14,10 @@ import {
 import { mapFrame, pteBits, pteNx, unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import {
-  findVma, pgoffAt, STACK_GUARD_GAP, vmaIndex, vmaPages, vmOpsOf,
+  pgoffAt, STACK_GUARD_GAP, vmaPages, vmOpsOf,
   VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SHARED, VM_WRITE, type Vma,
 } from "./vma.ts";
+import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 
 export type Access = "read" | "write" | "exec";
 
@@ -183,12 +184,11 @@ function copyOf(k: Kernel, from: number): number {
 /** The VMA is to hold an anonymous page: it joins the family of a neighbour that it could merge with, or begins one (anon_vma_prepare). */
 export function prepareAnon(k: Kernel, space: AddressSpace, vma: Vma): void {
   if (vma.anonVma !== 0) return;
-  const at = vmaIndex(space, vma.start);
-  const next = space.vmas[at + 1];
-  const prev = space.vmas[at - 1];
+  const next = vmaAfter(space, vma);
+  const prev = vmaBefore(space, vma.start);
   let family = 0;
-  if (next !== undefined && compatible(vma, next) && next.anonChain === 1) family = next.anonVma;
-  if (family === 0 && prev !== undefined && compatible(prev, vma) && prev.anonChain === 1) family = prev.anonVma;
+  if (next !== null && compatible(vma, next) && next.anonChain === 1) family = next.anonVma;
+  if (family === 0 && prev !== null && compatible(prev, vma) && prev.anonChain === 1) family = prev.anonVma;
   vma.anonVma = family !== 0 ? family : k.state.mm.nextAnonVma++;
   vma.anonChain = 1;
 }
@@ -204,8 +204,8 @@ function expandStack(k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr:
   if ((vma.flags & VM_GROWSDOWN) === 0) return false;
   const start = addr - (addr % PAGE_SIZE);
   const grow = (vma.start - start) / PAGE_SIZE;
-  const prev = space.vmas[vmaIndex(space, vma.start) - 1];
-  if (prev !== undefined && (prev.flags & VM_GROWSDOWN) === 0 && (prev.flags & VM_ACCESS) !== 0 &&
+  const prev = vmaBefore(space, vma.start);
+  if (prev !== null && (prev.flags & VM_GROWSDOWN) === 0 && (prev.flags & VM_ACCESS) !== 0 &&
     start - prev.end < STACK_GUARD_GAP) return false;
   if (start < PAGE_SIZE * 16 || grow > vma.pgoff) return false;
   if (vma.end - start > rlimit(k, task, RLIMIT_STACK)) return false;
@@ -225,9 +225,7 @@ function expandStack(k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr:
 export function populate(
   k: Kernel, task: Task, space: AddressSpace, start: number, end: number, { goOn = false }: { goOn?: boolean } = {},
 ): "done" | "sigbus" | "oom" {
-  for (let at = vmaIndex(space, start); at < space.vmas.length; at++) {
-    const vma = space.vmas[at];
-    if (vma.start >= end) break;
+  for (let vma = findVma(space, start); vma !== null && vma.start < end; vma = vmaAfter(space, vma)) {
     if ((vma.flags & (VM_IO | VM_PFNMAP)) !== 0) continue;
     const result = populateVma(k, task, space, vma, Math.max(start, vma.start), Math.min(end, vma.end));
     if (result !== "done" && !goOn) return result;

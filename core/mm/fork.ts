@@ -14,9 +14,10 @@ import { mapFrame } from "./pte_map.ts";
 import { newSpace, spaceOf, type AddressSpace } from "./space.ts";
 import { removeVma, zapRange } from "./unmap.ts";
 import {
-  getVma, kernelVmasLeft, unlinkVmas, vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_LOCKONFAULT, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
+  getVma, kernelVmasLeft, linkVma, unlinkVmas, vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_LOCKONFAULT, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
   VM_WIPEONFORK, type Vma,
 } from "./vma.ts";
+import { allVmas } from "./vma_list.ts";
 
 /** Gives the child a copy of the parent's address space, pages shared until written: 0, or -ENOMEM with nothing left behind. */
 export function forkSpace(k: Kernel, parent: Task, child: Task): number {
@@ -28,11 +29,11 @@ export function forkSpace(k: Kernel, parent: Task, child: Task): number {
   to.startBrk = from.startBrk;
   to.brk = from.brk;
   to.startStack = from.startStack;
-  if (!kernelVmasLeft(k, from.vmas.length)) {
+  if (!kernelVmasLeft(k, from.mapCount)) {
     dropSpace(k, child);
     return -ENOMEM;
   }
-  for (const vma of from.vmas) {
+  for (const vma of allVmas(from)) {
     if ((vma.flags & VM_DONTCOPY) !== 0) continue;
     if (!forkVma(k, parent, from, to, vma)) {
       dropSpace(k, child);
@@ -61,8 +62,7 @@ function forkVma(k: Kernel, parent: Task, from: AddressSpace, to: AddressSpace, 
     made.anonVma = k.state.mm.nextAnonVma++;
     made.anonChain = vma.anonChain + 1;
   }
-  to.vmas.push(made);
-  k.state.mm.vmaCount++;
+  linkVma(k, to, made);
   getVma(k, made);
   accountVm(to, made.flags, vmaPages(made));
   // Pages that a fault can bring again are left to it (vma_needs_copy).
@@ -113,7 +113,7 @@ export function dropSpace(k: Kernel, task: Task): void {
   zapRange(k, space, 0, TASK_SIZE);
   freeTables(k, space, 0, TASK_SIZE, 0, Infinity);
   freeTop(k, space);
-  const doomed = unlinkVmas(k, space, 0, space.vmas.length);
+  const doomed = unlinkVmas(k, space, 0, Infinity);
   for (const vma of doomed) removeVma(k, task, space, vma);
   mm.spaces.delete(space.id);
 }

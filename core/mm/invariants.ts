@@ -4,7 +4,8 @@ import type { Kernel } from "../kernel.ts";
 import { frameExists, freePages, totalPages, type FrameUse, type PageFrame } from "./page_alloc.ts";
 import { PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { rssPages, type AddressSpace } from "./space.ts";
-import { vmaPages, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
+import { vmaAt, vmaPages, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
+import { allVmas } from "./vma_list.ts";
 
 /** References and mappings that were found, by pfn; and which pages belong to a kernel object or a vmalloc area. */
 interface Found {
@@ -71,7 +72,10 @@ function checkFrames(k: Kernel, found: Found, wrong: string[]): void {
 function checkVmas(k: Kernel, space: AddressSpace, wrong: string[]): void {
   let end = 0;
   const sums = { total: 0, data: 0, exec: 0, stack: 0, locked: 0 };
-  for (const vma of space.vmas) {
+  const vmas = allVmas(space);
+  if (vmas.length !== space.mapCount) wrong.push(`space ${space.id} counts ${space.mapCount} VMAs, there are ${vmas.length}`);
+  if (space.vmas.some((run) => run.length === 0)) wrong.push(`space ${space.id} has a run without VMAs`);
+  for (const vma of vmas) {
     const at = `VMA ${vma.start.toString(16)}-${vma.end.toString(16)} of space ${space.id}`;
     if (vma.start < end) wrong.push(`${at} overlaps or is out of order`);
     if (vma.start >= vma.end) wrong.push(`${at} is empty`);
@@ -86,9 +90,9 @@ function checkVmas(k: Kernel, space: AddressSpace, wrong: string[]): void {
   for (const name of ["total", "data", "exec", "stack", "locked"] as const) {
     if (sums[name] !== counted[name]) wrong.push(`space ${space.id} counts ${counted[name]} ${name} pages, its VMAs have ${sums[name]}`);
   }
-  if (!space.vmas.length && rssPages(space) !== 0) wrong.push(`space ${space.id} is empty and has pages`);
+  if (vmas.length === 0 && rssPages(space) !== 0) wrong.push(`space ${space.id} is empty and has pages`);
   for (let from = space.fullAbove; from < space.mmapBase;) {
-    const vma = space.vmas.find((one) => one.start <= from && one.end > from);
+    const vma = vmas.find((one) => one.start <= from && one.end > from);
     if (vma === undefined) {
       wrong.push(`space ${space.id} is said to be full above ${space.fullAbove.toString(16)} and has a hole at ${from.toString(16)}`);
       break;
@@ -129,7 +133,7 @@ function checkTables(k: Kernel, space: AddressSpace, found: Found, wrong: string
         visitTable(target, addr, span / 512);
         continue;
       }
-      if (!space.vmas.some((vma) => vma.start <= addr && vma.end > addr)) wrong.push(`page ${addr.toString(16)} of space ${space.id} lies in no VMA`);
+      if (vmaAt(space, addr) === null) wrong.push(`page ${addr.toString(16)} of space ${space.id} lies in no VMA`);
       if ((low & PTE_SPECIAL) !== 0) continue;
       count(found.refs, target);
       count(found.mapped, target);
@@ -158,8 +162,8 @@ function checkHolders(k: Kernel, wrong: string[]): void {
   let promised = 0;
   let vmas = 0;
   for (const space of mm.spaces.values()) {
-    vmas += space.vmas.length;
-    for (const vma of space.vmas) {
+    vmas += space.mapCount;
+    for (const vma of allVmas(space)) {
       if (vma.inode !== 0) count(inodes, vma.inode);
       if (vma.shmem !== 0) count(shared, vma.shmem);
       if ((vma.flags & VM_ACCOUNT) !== 0) promised += vmaPages(vma);

@@ -20,9 +20,10 @@ import { unmapShmemRange } from "./rmap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { zapRange } from "./unmap.ts";
 import {
-  pgoffAt, vmaIndex, VM_ACCESS, VM_DONTCOPY, VM_DONTDUMP, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
+  pgoffAt, VM_ACCESS, VM_DONTCOPY, VM_DONTDUMP, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
   VM_SEQ_READ, VM_SHARED, VM_SPECIAL, VM_WIPEONFORK, VM_WRITE, type Vma,
 } from "./vma.ts";
+import { findVma, vmaBefore } from "./vma_list.ts";
 
 /** Advice that changes the flags of a mapping: which it takes away and which it gives. */
 const flagAdvice: { readonly [advice: number]: readonly [clear: number, set: number] | undefined } = {
@@ -64,8 +65,8 @@ export function madvise(k: Kernel, task: Task, addr: number | bigint, length: nu
   let start = addr;
   let hole = 0;
   while (start < end) {
-    const vma = space.vmas[vmaIndex(space, start)];
-    if (vma === undefined) return -ENOMEM;
+    const vma = findVma(space, start);
+    if (vma === null) return -ENOMEM;
     if (start < vma.start) {
       hole = -ENOMEM;
       start = vma.start;
@@ -125,8 +126,7 @@ function adviseFlags(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start
   const [clear, set] = flagAdvice[advice]!;
   const flags = (vma.flags & ~clear) | set;
   if (flags === vma.flags) return 0;
-  const at = vmaIndex(space, vma.start);
-  const prev = start > vma.start ? vma : (space.vmas[at - 1] ?? null);
+  const prev = start > vma.start ? vma : vmaBefore(space, vma.start);
   // As Linux: resources that are short for the moment are EAGAIN.
   return typeof changeFlags(k, task, space, vma, prev, start, end, flags) === "number" ? -EAGAIN : 0;
 }
@@ -134,8 +134,8 @@ function adviseFlags(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start
 /** MADV_POPULATE_READ and _WRITE: faults every page in; -ENOMEM at a hole, -EINVAL where the access is not allowed. */
 function populateRange(k: Kernel, task: Task, space: AddressSpace, start: number, end: number, write: boolean): number {
   for (let addr = start; addr < end; addr += PAGE_SIZE) {
-    const vma = space.vmas[vmaIndex(space, addr)];
-    if (vma === undefined || vma.start > addr) return -ENOMEM;
+    const vma = findVma(space, addr);
+    if (vma === null || vma.start > addr) return -ENOMEM;
     if ((vma.flags & (write ? VM_WRITE : VM_ACCESS)) === 0 || (vma.flags & (VM_IO | VM_PFNMAP)) !== 0) return -EINVAL;
     const result = faultPage(k, task, space, vma, addr, write);
     if (result === "sigbus") return -EFAULT;

@@ -11,7 +11,8 @@ import { populate } from "./fault.ts";
 import { mayLock, pageAlign } from "./mmap.ts";
 import { changeFlags } from "./mprotect.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
-import { vmaIndex, VM_LOCKED, VM_LOCKONFAULT, VM_SPECIAL, type Vma } from "./vma.ts";
+import { VM_LOCKED, VM_LOCKONFAULT, VM_SPECIAL, type Vma } from "./vma.ts";
+import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 
 const LOCK_FLAGS = VM_LOCKED | VM_LOCKONFAULT;
 
@@ -50,8 +51,7 @@ export function munlock(k: Kernel, task: Task, addr: number | bigint, length: nu
 /** Pages of [start, end) that are locked already (count_mm_mlocked_page_nr). */
 function lockedPages(space: AddressSpace, start: number, end: number): number {
   let bytes = 0;
-  for (let at = vmaIndex(space, start); at < space.vmas.length && space.vmas[at].start < end; at++) {
-    const vma = space.vmas[at];
+  for (let vma = findVma(space, start); vma !== null && vma.start < end; vma = vmaAfter(space, vma)) {
     if ((vma.flags & VM_LOCKED) !== 0) bytes += Math.min(end, vma.end) - Math.max(start, vma.start);
   }
   return bytes / PAGE_SIZE;
@@ -64,11 +64,10 @@ function lockRange(k: Kernel, task: Task, space: AddressSpace, start: number, by
   const end = start + bytes;
   let from = start;
   while (from < end) {
-    const at = vmaIndex(space, from);
-    const vma = space.vmas[at];
-    if (vma === undefined || vma.start > from) return -ENOMEM;
+    const vma = findVma(space, from);
+    if (vma === null || vma.start > from) return -ENOMEM;
     const stop = Math.min(end, vma.end);
-    const prev = from > vma.start ? vma : (space.vmas[at - 1] ?? null);
+    const prev = from > vma.start ? vma : vmaBefore(space, from);
     const changed = lockVma(k, task, space, vma, prev, from, stop, (vma.flags & ~LOCK_FLAGS) | lock);
     if (typeof changed === "number") return changed;
     from = Math.max(stop, changed.end);
@@ -117,10 +116,9 @@ export function munlockall(k: Kernel, task: Task): number {
 function lockAll(k: Kernel, task: Task, space: AddressSpace, lock: number): void {
   let from = 0;
   for (;;) {
-    const at = vmaIndex(space, from);
-    const vma = space.vmas[at];
-    if (vma === undefined) return;
-    const changed = lockVma(k, task, space, vma, space.vmas[at - 1] ?? null, vma.start, vma.end, (vma.flags & ~LOCK_FLAGS) | lock);
+    const vma = findVma(space, from);
+    if (vma === null) return;
+    const changed = lockVma(k, task, space, vma, vmaBefore(space, from), vma.start, vma.end, (vma.flags & ~LOCK_FLAGS) | lock);
     from = typeof changed === "number" ? vma.end : changed.end;
   }
 }

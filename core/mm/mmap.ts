@@ -22,10 +22,11 @@ import { shmemZeroSetup } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap, zapRange } from "./unmap.ts";
 import {
-  countInode, getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, unlinkVmas, vmaIndex, vmaOverlaps,
+  countInode, getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, unlinkVmas, vmaOverlaps,
   VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE,
   VM_SHARED, VM_SPECIAL, type Vma,
 } from "./vma.ts";
+import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 import { canMergeAfter, canMergeBefore, importAnon, mergeVma, type Stretch } from "./vma_merge.ts";
 
 /** Memory that the kernel itself maps to a process: a System V segment, or a driver's own mapping without a file. */
@@ -106,7 +107,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   if ((flags & MAP_FIXED) === 0) addr = hint(addr);
   const length = pageAlign(request.length);
   if (length === 0 || length === Infinity) return -ENOMEM;
-  if (space.vmas.length > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return -ENOMEM;
+  if (space.mapCount > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return -ENOMEM;
   const at = getUnmappedArea(task, space, addr, length, flags);
   if (at < 0) return at;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && vmaOverlaps(space, at, at + length)) return -EEXIST;
@@ -212,8 +213,8 @@ export function mmapRegion(
 /** Pages of [addr, end) that are mapped (count_vma_pages_range). */
 function mappedPages(space: AddressSpace, addr: number, end: number): number {
   let bytes = 0;
-  for (let at = vmaIndex(space, addr); at < space.vmas.length && space.vmas[at].start < end; at++) {
-    bytes += Math.min(end, space.vmas[at].end) - Math.max(addr, space.vmas[at].start);
+  for (let vma = findVma(space, addr); vma !== null && vma.start < end; vma = vmaAfter(space, vma)) {
+    bytes += Math.min(end, vma.end) - Math.max(addr, vma.start);
   }
   return bytes / PAGE_SIZE;
 }
@@ -221,19 +222,18 @@ function mappedPages(space: AddressSpace, addr: number, end: number): number {
 /** Extends the VMA before or after the free range [addr, end), or joins both; false when neither is alike. */
 function growNeighbour(k: Kernel, space: AddressSpace, addr: number, end: number, wanted: Stretch): boolean {
   if ((wanted.flags & VM_SPECIAL) !== 0) return false;
-  const at = vmaIndex(space, addr);
-  const next = space.vmas[at];
-  const prev = space.vmas[at - 1];
+  const next = findVma(space, addr);
+  const prev = vmaBefore(space, addr);
   const pages = (end - addr) / PAGE_SIZE;
-  const withNext = next !== undefined && next.start === end && canMergeBefore(k, next, wanted, pages);
+  const withNext = next !== null && next.start === end && canMergeBefore(k, next, wanted, pages);
   const asNext = withNext ? { ...wanted, anonVma: next.anonVma } : wanted;
-  if (prev !== undefined && prev.end === addr && canMergeAfter(k, prev, asNext)) {
-    prev.end = withNext ? next.end : end;
+  if (prev !== null && prev.end === addr && canMergeAfter(k, prev, asNext)) {
     if (withNext) {
       importAnon(prev, next);
-      unlinkVmas(k, space, at, 1);
+      unlinkVmas(k, space, next.start, next.end);
       putVma(k, next);
     }
+    prev.end = withNext ? next.end : end;
     return true;
   }
   if (!withNext) return false;
@@ -269,14 +269,13 @@ function makeVma(
     assert(typeof result === "number", `mmap of ${file.ops} sleeps`);
     if (isErrno(result)) {
       zapRange(k, space, addr, end);
-      const next = vmaIndex(space, addr);
-      freeTables(k, space, addr, end, space.vmas[next - 1]?.end ?? 0, space.vmas[next]?.start ?? Infinity);
+      freeTables(k, space, addr, end, vmaBefore(space, addr)?.end ?? 0, findVma(space, addr)?.start ?? Infinity);
       if (vma.file !== 0) k.tables.hooks.fput(k, vma.file);
       return result;
     }
     countInode(k, vma);
     vma.prot = protBits(vma.flags);
-    const merged = vma.flags !== flags && mergeVma(k, space, space.vmas[vmaIndex(space, addr) - 1] ?? null, addr, end, {
+    const merged = vma.flags !== flags && mergeVma(k, space, vmaBefore(space, addr), addr, end, {
       flags: vma.flags, pgoff: vma.pgoff, file: vma.file, shmem: vma.shmem, anonVma: 0,
     });
     if (merged) {

@@ -12,9 +12,10 @@ import { forEachPte, PTE_ACCESSED, PTE_DIRTY, PTE_RW, PTE_SPECIAL, ptePfn, setPt
 import { pteBits, pteNx } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import {
-  findVma, pgoffAt, setVmaFlags, vmaIndex, vmasLeft,
+  pgoffAt, setVmaFlags, vmasLeft,
   VM_ACCESS, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_NORESERVE, VM_SHARED, VM_WRITE, type Vma,
 } from "./vma.ts";
+import { findVma, vmaBefore } from "./vma_list.ts";
 import { mergeVma, splitVma } from "./vma_merge.ts";
 
 /**
@@ -43,7 +44,7 @@ export function mprotect(k: Kernel, task: Task, addr: number | bigint, length: n
   else if (grows === PROT_GROWSUP) return -EINVAL;
 
   let vma: Vma = first;
-  let prev: Vma | null = start > vma.start ? vma : (space.vmas[vmaIndex(space, vma.start) - 1] ?? null);
+  let prev: Vma | null = start > vma.start ? vma : vmaBefore(space, vma.start);
   for (;;) {
     const flags = (vma.flags & ~VM_ACCESS) | protBits(prot);
     if ((flags & ~(flags >> 4) & VM_ACCESS) !== 0) return -EACCES;

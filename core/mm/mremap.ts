@@ -12,9 +12,10 @@ import { clearPte, forEachPte, makeTable, pteIndex } from "./page_table.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaAt, vmaIndex, vmaOverlaps, vmOpsOf,
+  getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaAt, vmaOverlaps, vmOpsOf,
   VM_ACCOUNT, VM_DONTEXPAND, VM_LOCKED, VM_LOCKONFAULT, VM_MAYSHARE, VM_PFNMAP, VM_SHARED, type Vma,
 } from "./vma.ts";
+import { vmaBefore } from "./vma_list.ts";
 import { mergeVma, type Stretch } from "./vma_merge.ts";
 
 /** mremap(2): the address of the mapping as it is now, or a negative errno in Linux's order of checks. */
@@ -115,7 +116,7 @@ function mremapTo(
   if (typeof newAddr === "bigint" || newAddr % PAGE_SIZE !== 0) return -EINVAL;
   if (newLength > TASK_SIZE || newAddr > TASK_SIZE - newLength) return -EINVAL;
   if (addr + oldLength > newAddr && newAddr + newLength > addr) return -EINVAL;
-  if (space.vmas.length + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  if (space.mapCount + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
   if ((flags & MREMAP_FIXED) !== 0) {
     const result = unmap(k, task, space, newAddr, newAddr + newLength);
     if (result < 0) return result;
@@ -141,7 +142,7 @@ function mremapTo(
 function moveVma(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number, oldLength: number, newLength: number, to: number, flags: number,
 ): number {
-  if (space.vmas.length >= MAX_MAP_COUNT - 3 || !kernelVmasLeft(k, 3)) return -ENOMEM;
+  if (space.mapCount >= MAX_MAP_COUNT - 3 || !kernelVmasLeft(k, 3)) return -ENOMEM;
   charge(k, costs(k).vmaNs);
   const keep = (flags & MREMAP_DONTUNMAP) !== 0;
   const { flags: vmFlags } = vma;
@@ -184,7 +185,7 @@ function copyVma(
   // Anonymous memory that was never touched forgets where it was, so that it can merge.
   const pgoff = vma.ops === "" && vma.anonVma === 0 ? to / PAGE_SIZE : pgoffAt(vma, addr);
   const wanted: Stretch = { flags: vma.flags, pgoff, file: vma.file, shmem: vma.shmem, anonVma: vma.anonVma };
-  const prev = space.vmas[vmaIndex(space, to) - 1] ?? null;
+  const prev = vmaBefore(space, to);
   const merged = mergeVma(k, space, prev, to, to + length, wanted);
   if (merged !== null) return { made: merged, source: vmaAt(space, addr)! };
   const made: Vma = { ...vma, start: to, end: to + length, pgoff };

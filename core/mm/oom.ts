@@ -68,7 +68,7 @@ function hasPrivatePages(space: AddressSpace): boolean {
 
 /** Takes the private pages of a process that will not run again (oom_reap_task_mm). */
 function reap(k: Kernel, space: AddressSpace): void {
-  for (const vma of space.vmas) {
+  for (const run of space.vmas) for (const vma of run) {
     if ((vma.flags & (VM_PFNMAP | VM_SHARED)) === 0) zapRange(k, space, vma.start, vma.end);
   }
 }

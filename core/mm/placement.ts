@@ -3,7 +3,8 @@ import { ENOMEM } from "../abi/errno.ts";
 import { PAGE_SIZE, TASK_SIZE } from "../abi/limits.ts";
 import { MAP_32BIT } from "../abi/mman.ts";
 import { SCRATCH_BASE, SCRATCH_SIZE, type AddressSpace } from "./space.ts";
-import { findVma, MMAP_MIN_ADDR, startGap, vmaIndex } from "./vma.ts";
+import { MMAP_MIN_ADDR, startGap } from "./vma.ts";
+import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 
 /** TASK_UNMAPPED_BASE: where the search upwards begins. */
 const BOTTOM_UP_BASE = Math.ceil(TASK_SIZE / 3 / PAGE_SIZE) * PAGE_SIZE;
@@ -26,28 +27,27 @@ export function unmappedArea(space: AddressSpace, wished: number | bigint, lengt
 
 /** The highest gap below mmap_base that is large enough. */
 function topDown(space: AddressSpace, length: number): number {
-  const { vmas } = space;
   let high = space.fullAbove;
-  let at = vmaIndex(space, high);
-  if (at < vmas.length) high = Math.min(high, startGap(vmas[at]));
+  const above = findVma(space, high);
+  let below = vmaBefore(space, high);
+  if (above !== null) high = Math.min(high, startGap(above));
   for (;;) {
-    const low = at === 0 ? MMAP_MIN_ADDR : vmas[at - 1].end;
+    const low = below === null ? MMAP_MIN_ADDR : below.end;
     if (high - length >= Math.max(low, MMAP_MIN_ADDR)) return high - length;
-    if (at === 0) return -ENOMEM;
-    at--;
-    if (low === high && high === space.fullAbove) space.fullAbove = vmas[at].start;
-    high = Math.min(high, startGap(vmas[at]));
+    if (below === null) return -ENOMEM;
+    if (low === high && high === space.fullAbove) space.fullAbove = below.start;
+    high = Math.min(high, startGap(below));
+    below = vmaBefore(space, below.start);
   }
 }
 
 /** The lowest gap in [from, limit) that is large enough. */
 function bottomUp(space: AddressSpace, length: number, from: number, limit: number): number {
-  const { vmas } = space;
   let start = from;
-  for (let at = vmaIndex(space, start); ; at++) {
+  for (let next = findVma(space, start); ; next = vmaAfter(space, next)) {
     if (overScratch(start, start + length)) start = SCRATCH_END;
     if (start + length > limit) return -ENOMEM;
-    if (at >= vmas.length || start + length <= startGap(vmas[at])) return start;
-    start = Math.max(start, vmas[at].end);
+    if (next === null || start + length <= startGap(next)) return start;
+    start = Math.max(start, next.end);
   }
 }

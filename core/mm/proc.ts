@@ -12,6 +12,7 @@ import {
   VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_MIXEDMAP, VM_NOHUGEPAGE, VM_NORESERVE, VM_PFNMAP, VM_RAND_READ,
   VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, type Vma,
 } from "./vma.ts";
+import { allVmas } from "./vma_list.ts";
 
 /** Column at which a mapping's name begins. */
 const NAME_COLUMN = 73;
@@ -53,7 +54,7 @@ function spaceOfTask(k: Kernel, task: Task): AddressSpace | undefined {
 /** /proc/PID/maps; empty without an address space. */
 export function mapsText(k: Kernel, task: Task): string {
   const space = spaceOfTask(k, task);
-  return space === undefined ? "" : space.vmas.map((vma) => mapsLine(k, space, vma)).join("");
+  return space === undefined ? "" : allVmas(space).map((vma) => mapsLine(k, space, vma)).join("");
 }
 
 /** What smaps sums up, kB; Pss in 4096ths of them would round wrongly, so it is kept in bytes. */
@@ -139,7 +140,7 @@ function vmFlagsText(flags: number): string {
 export function smapsText(k: Kernel, task: Task): string {
   const space = spaceOfTask(k, task);
   if (space === undefined) return "";
-  return space.vmas.map((vma) => {
+  return allVmas(space).map((vma) => {
     const usage = noUsage();
     addUsage(k, space, vma, usage);
     return mapsLine(k, space, vma) + field("Size", vmaPages(vma) * KB_PER_PAGE)
@@ -151,10 +152,11 @@ export function smapsText(k: Kernel, task: Task): string {
 /** /proc/PID/smaps_rollup; empty without mappings. */
 export function smapsRollupText(k: Kernel, task: Task): string {
   const space = spaceOfTask(k, task);
-  if (space === undefined || space.vmas.length === 0) return "";
+  if (space === undefined || space.mapCount === 0) return "";
   const usage = noUsage();
-  for (const vma of space.vmas) addUsage(k, space, vma, usage);
-  const range = `${hex(space.vmas[0].start, 8)}-${hex(space.vmas[space.vmas.length - 1].end, 8)} ---p 00000000 00:00 0 `;
+  const vmas = allVmas(space);
+  for (const vma of vmas) addUsage(k, space, vma, usage);
+  const range = `${hex(vmas[0].start, 8)}-${hex(vmas[vmas.length - 1].end, 8)} ---p 00000000 00:00 0 `;
   return `${range.padEnd(NAME_COLUMN)}[rollup]\n${usageText(usage, true)}`;
 }
 

@@ -6,7 +6,7 @@ import type { Vma } from "./vma.ts";
 
 function unmapPages(k: Kernel, first: number, end: number, keepCopies: boolean, isMine: (vma: Vma) => boolean): void {
   for (const space of k.state.mm.spaces.values()) {
-    for (const vma of space.vmas) {
+    for (const run of space.vmas) for (const vma of run) {
       if (!isMine(vma)) continue;
       const from = Math.max(vma.start, vma.start + (first - vma.pgoff) * PAGE_SIZE);
       const to = Math.min(vma.end, vma.start + (end - vma.pgoff) * PAGE_SIZE);

@@ -9,8 +9,10 @@ export interface AddressSpace {
   id: number;
   /** Tasks that run in it. */
   users: number;
-  /** In the order of their addresses; they never overlap. */
-  vmas: Vma[];
+  /** Runs of VMAs in the order of their addresses, none of them empty (vma_list.ts); VMAs never overlap. */
+  vmas: Vma[][];
+  /** VMAs of all runs. */
+  mapCount: number;
   /** Pfn of the top-level page table; 0 until a page is mapped. */
   pgd: number;
   /** Page tables of all levels. */
@@ -65,7 +67,7 @@ export function newSpace(k: Kernel): number {
   const mmapBase = Math.min(MMAP_BASE, SCRATCH_BASE) - (mix(k.state.machine.seed) & 0xfff_ffff) * PAGE_SIZE;
   const startBrk = HEAP_BASE + (mix(k.state.machine.seed + 1) & 0x1fff) * PAGE_SIZE;
   mm.spaces.set(id, {
-    id, users: 1, vmas: [], pgd: 0, tables: 0,
+    id, users: 1, vmas: [], mapCount: 0, pgd: 0, tables: 0,
     mmapBase, fullAbove: mmapBase, startBrk, brk: startBrk, startStack: 0,
     totalVm: 0, dataVm: 0, execVm: 0, stackVm: 0, lockedVm: 0,
     rssAnon: 0, rssFile: 0, rssShmem: 0, peakVm: 0, peakRss: 0,

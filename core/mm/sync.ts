@@ -11,7 +11,8 @@ import { shmemOf } from "./shmem.ts";
 import { cachedPage } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { accessOk, copyToUser, type Addr } from "./usercopy.ts";
-import { findVma, pgoffAt, vmaAt, VM_LOCKED, VM_SHARED, type Vma } from "./vma.ts";
+import { pgoffAt, vmaAt, VM_LOCKED, VM_SHARED, type Vma } from "./vma.ts";
+import { findVma } from "./vma_list.ts";
 
 /**
  * msync(2): 0; -EINVAL for unknown or contrary flags or an unaligned address, -ENOMEM where nothing is mapped (the rest is

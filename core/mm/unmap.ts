@@ -10,7 +10,8 @@ import { forEachPte, freeTables, PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import type { MmState } from "./state.ts";
-import { putVma, unlinkVmas, vmaIndex, vmaPages, vmasLeft, vmOpsOf, VM_ACCOUNT, VM_LOCKED, type Vma } from "./vma.ts";
+import { putVma, unlinkVmas, vmaPages, vmasLeft, vmOpsOf, VM_ACCOUNT, VM_LOCKED, type Vma } from "./vma.ts";
+import { findVma, vmaBefore } from "./vma_list.ts";
 import { splitVma } from "./vma_merge.ts";
 
 /** munmap(2): 0, -EINVAL for a bad range, -ENOMEM when a split would make too many mappings. What is not mapped is no error. */
@@ -40,25 +41,17 @@ function isCopy(mm: MmState, low: number, high: number): boolean {
 
 /** Unmaps [start, end), page-aligned, whatever lies there: 0 or -ENOMEM. */
 export function unmap(k: Kernel, task: Task, space: AddressSpace, start: number, end: number): number {
-  let at = vmaIndex(space, start);
-  const first = space.vmas[at];
-  if (first === undefined || first.start >= end) return 0;
+  const first = findVma(space, start);
+  if (first === null || first.start >= end) return 0;
   if (first.start < start) {
     if (end < first.end && !vmasLeft(k, space, 2)) return -ENOMEM;
     splitVma(k, task, space, first, start, false);
-    at++;
   }
-  let stop = vmaIndex(space, end);
-  const last = space.vmas[stop];
-  if (last !== undefined && last.start < end) {
-    splitVma(k, task, space, last, end, true);
-    stop++;
-  }
-  const doomed = unlinkVmas(k, space, at, stop - at);
+  const last = findVma(space, end);
+  if (last !== null && last.start < end) splitVma(k, task, space, last, end, true);
+  const doomed = unlinkVmas(k, space, start, end);
   zapRange(k, space, start, end);
-  const floor = at === 0 ? 0 : space.vmas[at - 1].end;
-  const ceiling = at === space.vmas.length ? Infinity : space.vmas[at].start;
-  freeTables(k, space, start, end, floor, ceiling);
+  freeTables(k, space, start, end, vmaBefore(space, start)?.end ?? 0, findVma(space, end)?.start ?? Infinity);
   space.fullAbove = Math.max(space.fullAbove, Math.min(end, space.mmapBase));
   for (const vma of doomed) removeVma(k, task, space, vma);
   return 0;

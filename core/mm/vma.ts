@@ -5,6 +5,7 @@ import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
 import { putShmem } from "./shmem.ts";
 import type { AddressSpace } from "./space.ts";
+import { extractVmas, findVma, insertVma } from "./vma_list.ts";
 
 export const VM_READ = 0x1;
 export const VM_WRITE = 0x2;
@@ -131,24 +132,6 @@ export function setVmaFlags(vma: Vma, flags: number): void {
   vma.prot = flags & VM_ACCESS;
 }
 
-/** Index of the first VMA that ends above `addr`; `vmas.length` when there is none. */
-export function vmaIndex(space: AddressSpace, addr: number): number {
-  const { vmas } = space;
-  let low = 0;
-  let high = vmas.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (vmas[middle].end > addr) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-/** The first VMA that ends above `addr` (find_vma): it may begin above it too. */
-export function findVma(space: AddressSpace, addr: number): Vma | null {
-  return space.vmas[vmaIndex(space, addr)] ?? null;
-}
-
 /** The VMA that `addr` lies in (vma_lookup). */
 export function vmaAt(space: AddressSpace, addr: number): Vma | null {
   const vma = findVma(space, addr);
@@ -168,14 +151,15 @@ export function startGap(vma: Vma): number {
 
 /** Puts a VMA in its place; what it holds is counted by `getVma`. */
 export function linkVma(k: Kernel, space: AddressSpace, vma: Vma): void {
-  space.vmas.splice(vmaIndex(space, vma.start), 0, vma);
+  insertVma(space, vma);
   k.state.mm.vmaCount++;
 }
 
-/** Takes `count` VMAs from index `at` on out of the list; the caller puts what they hold. */
-export function unlinkVmas(k: Kernel, space: AddressSpace, at: number, count: number): Vma[] {
-  k.state.mm.vmaCount -= count;
-  return space.vmas.splice(at, count);
+/** Takes the VMAs that begin in [start, end) out of the list; the caller puts what they hold. */
+export function unlinkVmas(k: Kernel, space: AddressSpace, start: number, end: number): Vma[] {
+  const taken = extractVmas(space, start, end);
+  k.state.mm.vmaCount -= taken.length;
+  return taken;
 }
 
 /**
@@ -183,7 +167,7 @@ export function unlinkVmas(k: Kernel, space: AddressSpace, at: number, count: nu
  * each page of RAM, which stands for the kernel memory that they take.
  */
 export function vmasLeft(k: Kernel, space: AddressSpace, more = 1): boolean {
-  return space.vmas.length < MAX_MAP_COUNT && kernelVmasLeft(k, more);
+  return space.mapCount < MAX_MAP_COUNT && kernelVmasLeft(k, more);
 }
 
 export function kernelVmasLeft(k: Kernel, more: number): boolean {

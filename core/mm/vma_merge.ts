@@ -4,7 +4,8 @@ import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { AddressSpace } from "./space.ts";
-import { getVma, putVma, unlinkVmas, vmaIndex, vmaPages, vmOpsOf, VM_SPECIAL, type Vma } from "./vma.ts";
+import { getVma, linkVma, putVma, unlinkVmas, vmaPages, vmOpsOf, VM_SPECIAL, type Vma } from "./vma.ts";
+import { findVma, vmaAfter } from "./vma_list.ts";
 
 /** What a stretch of addresses is to become; it merges with neighbours that are the same. */
 export interface Stretch {
@@ -18,7 +19,6 @@ export interface Stretch {
 /** Cuts `vma` at `addr`: the new record is the lower part if `below`, else the upper. Answers the new one. */
 export function splitVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number, below: boolean): Vma {
   charge(k, costs(k).vmaNs);
-  const index = vmaIndex(space, vma.start);
   const made: Vma = { ...vma };
   const pgoff = vma.pgoff + (addr - vma.start) / PAGE_SIZE;
   if (below) made.end = addr;
@@ -32,8 +32,7 @@ export function splitVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, a
     vma.start = addr;
     vma.pgoff = pgoff;
   } else vma.end = addr;
-  space.vmas.splice(below ? index : index + 1, 0, made);
-  k.state.mm.vmaCount++;
+  linkVma(k, space, made);
   return made;
 }
 
@@ -68,7 +67,7 @@ export function importAnon(into: Vma, from: Vma): void {
 }
 
 function remove(k: Kernel, space: AddressSpace, vma: Vma): void {
-  unlinkVmas(k, space, vmaIndex(space, vma.start), 1);
+  unlinkVmas(k, space, vma.start, vma.end);
   putVma(k, vma);
 }
 
@@ -80,9 +79,8 @@ export function mergeVma(
   k: Kernel, space: AddressSpace, prev: Vma | null, addr: number, end: number, wanted: Stretch,
 ): Vma | null {
   if ((wanted.flags & VM_SPECIAL) !== 0) return null;
-  const at = vmaIndex(space, prev === null ? 0 : prev.end);
-  const mid = space.vmas[at] ?? null;
-  const next = mid !== null && mid.end === end ? (space.vmas[at + 1] ?? null) : mid;
+  const mid = findVma(space, prev === null ? 0 : prev.end);
+  const next = mid !== null && mid.end === end ? vmaAfter(space, mid) : mid;
   const pages = (end - addr) / PAGE_SIZE;
   const withPrev = prev !== null && prev.end === addr && canMergeAfter(k, prev, wanted);
   const withNext = next !== null && next.start === end && canMergeBefore(k, next, wanted, pages);

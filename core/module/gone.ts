@@ -76,7 +76,7 @@ export function disown(k: Kernel, name: string): void {
     gone.add(file.id);
   }
   for (const space of gone.size > 0 ? k.state.mm.spaces.values() : []) {
-    for (const vma of space.vmas) if (vma.ops !== "" && gone.has(vma.file)) vma.ops = GONE;
+    for (const run of space.vmas) for (const vma of run) if (vma.ops !== "" && gone.has(vma.file)) vma.ops = GONE;
   }
   for (const device of k.state.drivers.devices.values()) {
     if (k.state.drivers.classes.get(device.className)?.owner === name) device.attributes.clear();

@@ -34,7 +34,7 @@ export function descriptors(k: Kernel, task: Task): Fd[] {
 
 export function regions(k: Kernel, task: Task): Region[] {
   const space = k.state.mm.spaces.get(task.mm);
-  return space === undefined ? [] : [...space.vmas].map(({ start, end }) => ({ start, length: end - start }));
+  return space === undefined ? [] : space.vmas.flat().map(({ start, end }) => ({ start, length: end - start }));
 }
 
 /** Devices, files of /proc and /sys, and modules' files. */
