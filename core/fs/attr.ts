@@ -50,10 +50,12 @@ export function vfsChown(k: Kernel, cred: Cred, inode: Inode, uid: number, gid: 
   if (uid !== -1 && !may && !(owner && uid === inode.uid)) return -EPERM;
   if (gid !== -1 && !may && !(owner && (gid === inode.gid || inGroup(cred, gid)))) return -EPERM;
   if (!changeable(k, inode)) return -EPERM;
+  // As Linux: a change of owner takes the rights away that the file's bits gave, of the superuser's doing too.
+  const lost = isDirectory(inode.mode) ? 0 : inode.mode & (S_ISUID | ((inode.mode & S_IXGRP) !== 0 ? S_ISGID : 0));
+  if (lost !== 0 && !ownerOrCapable(cred, inode)) return -EPERM;
   if (uid !== -1) inode.uid = uid;
   if (gid !== -1) inode.gid = gid;
-  // As Linux: a change of owner takes the rights away that the file's bits gave, of the superuser's doing too.
-  if (!isDirectory(inode.mode)) inode.mode &= ~(S_ISUID | ((inode.mode & S_IXGRP) !== 0 ? S_ISGID : 0));
+  inode.mode &= ~lost;
   changed(k, inode);
   return 0;
 }

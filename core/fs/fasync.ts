@@ -33,7 +33,7 @@ const bands: { [code: number]: number } = {
 export function killFasync(k: Kernel, list: number[], signal: number, code: number): void {
   for (const id of list) {
     const file = k.state.fs.files.get(id);
-    if (file?.owner != null) tellOwner(k, file, file.owner, signal, code);
+    if (file?.owner != null && file.owner.pid !== 0) tellOwner(k, file, file.owner, signal, code);
   }
 }
 

@@ -13,6 +13,8 @@ export interface WalkContext {
   tid: number;
   root: PathRef;
   cwd: PathRef;
+  /** RESOLVE_ flags of openat2(2); with RESOLVE_BENEATH and RESOLVE_IN_ROOT `root` is where the walk may not leave. */
+  resolve?: number;
 }
 
 /** An inode as it looks now. Times are those of the boot unless said otherwise. */

@@ -1,5 +1,6 @@
 /** The path walk (path_resolution(7)): from a path to a place in the tree. Pure: a view walks as a task does. */
-import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR } from "../abi/errno.ts";
+import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from "../abi/errno.ts";
+import { RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV } from "../abi/fcntl.ts";
 import { MAXSYMLINKS, NAME_MAX } from "../abi/limits.ts";
 import { MS_NOSYMFOLLOW } from "../abi/mount.ts";
 import { isDirectory, isSymlink, S_ISVTX, S_IWOTH } from "../abi/stat.ts";
@@ -116,12 +117,18 @@ export function lookupChild(k: Kernel, ctx: WalkContext, dir: Node, name: string
   return { mnt: dir.mnt, dentry: key, inode: transientInode(k, sb, key, computed) };
 }
 
+/** Whether openat2(2) asked for one of these restrictions. */
+function restricts(ctx: WalkContext, flags: number): boolean {
+  return ctx.resolve !== undefined && (ctx.resolve & flags) !== 0;
+}
+
 /** From a place to the root of whatever is mounted on top of it. */
 function downIntoMounts(k: Kernel, ctx: WalkContext, mnt: number, dentry: number | string): Node | number {
   let at: PathRef = { mnt, dentry };
   for (let mount = mountedAt(k, mnt, dentry); mount !== null; mount = mountedAt(k, at.mnt, at.dentry)) {
     at = { mnt: mount.id, dentry: mount.root };
   }
+  if (at.mnt !== mnt && restricts(ctx, RESOLVE_NO_XDEV)) return -EXDEV;
   return nodeAt(k, ctx, at);
 }
 
@@ -129,10 +136,11 @@ function downIntoMounts(k: Kernel, ctx: WalkContext, mnt: number, dentry: number
 export function parentOf(k: Kernel, ctx: WalkContext, dir: Node): Node | number {
   let { mnt, dentry } = dir;
   for (;;) {
-    if (mnt === ctx.root.mnt && dentry === ctx.root.dentry) return dir;
+    if (mnt === ctx.root.mnt && dentry === ctx.root.dentry) return restricts(ctx, RESOLVE_BENEATH) ? -EXDEV : dir;
     const mount = mountOf(k, mnt);
     if (dentry !== mount.root) break;
     if (mount.parent === mnt) return dir;
+    if (restricts(ctx, RESOLVE_NO_XDEV)) return -EXDEV;
     dentry = mount.mountpoint;
     mnt = mount.parent;
   }
@@ -151,6 +159,10 @@ export function walkToLast(walk: Walk, base: PathRef, path: string): Last | numb
   const { k, ctx } = walk;
   let position = 0;
   while (path[position] === "/") position++;
+  if (position > 0 && ctx.resolve !== undefined) {
+    const outside = mayJumpToRoot(ctx, base);
+    if (outside !== 0) return outside;
+  }
   const start = nodeAt(k, ctx, position > 0 ? ctx.root : base);
   if (typeof start === "number") return start;
   if (position === path.length) return { dir: start, name: "", type: "root", slash: false };
@@ -173,6 +185,12 @@ export function walkToLast(walk: Walk, base: PathRef, path: string): Last | numb
   }
 }
 
+/** nd_jump_root: an absolute path, or a link's absolute text, within what openat2(2) allows. */
+function mayJumpToRoot(ctx: WalkContext, from: PathRef): number {
+  if (restricts(ctx, RESOLVE_BENEATH)) return -EXDEV;
+  return restricts(ctx, RESOLVE_NO_XDEV) && from.mnt !== ctx.root.mnt ? -EXDEV : 0;
+}
+
 /** Looks the last component up; -ENOENT when it is not there. */
 function finish(walk: Walk, last: Last, follow: boolean): Node | number {
   const { k, ctx } = walk;
@@ -191,13 +209,15 @@ function finish(walk: Walk, last: Last, follow: boolean): Node | number {
 /** Follows one link: a jump leads to its node, a text up to its last component. */
 function readAndGo(walk: Walk, dir: Node, link: Node): Last | Node | number {
   const { k, ctx } = walk;
-  if (walk.links++ >= MAXSYMLINKS) return -ELOOP;
+  if (walk.links++ >= MAXSYMLINKS || restricts(ctx, RESOLVE_NO_SYMLINKS)) return -ELOOP;
   if (!mayFollow(ctx, dir.inode, link.inode)) return -EACCES;
   if ((mountOf(k, link.mnt).flags & MS_NOSYMFOLLOW) !== 0) return -ELOOP;
   if (typeof link.dentry === "number") return walkToLast(walk, dir, link.inode.target);
   const type = computedType(k, sbOf(k, link.mnt));
   const jump = type?.follow?.(k, link.dentry, ctx) ?? null;
   if (typeof jump === "number") return jump;
+  if (jump !== null && restricts(ctx, RESOLVE_NO_MAGICLINKS)) return -ELOOP;
+  if (jump !== null && (restricts(ctx, RESOLVE_BENEATH | RESOLVE_IN_ROOT) || (restricts(ctx, RESOLVE_NO_XDEV) && jump.mnt !== link.mnt))) return -EXDEV;
   if (jump !== null) return nodeAt(k, ctx, jump);
   const text = type?.readlink(k, link.dentry, ctx) ?? -ENOENT;
   return typeof text === "number" ? text : walkToLast(walk, dir, text);

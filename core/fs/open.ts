@@ -2,7 +2,7 @@
 import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENFILE, ENODEV, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY } from "../abi/errno.ts";
 import {
   __O_TMPFILE, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR,
-  O_TRUNC, O_WRONLY,
+  O_TRUNC, O_WRONLY, RESOLVE_BENEATH, RESOLVE_IN_ROOT,
 } from "../abi/fcntl.ts";
 import { IN_MODIFY, IN_OPEN } from "../abi/inotify.ts";
 import { MS_NODEV, MS_NOEXEC } from "../abi/mount.ts";
@@ -34,6 +34,8 @@ export interface OpenHow {
   flags: number;
   /** Permissions of a file to be created, umask applied. */
   mode: number;
+  /** RESOLVE_ flags of openat2(2). */
+  resolve?: number;
 }
 
 /** An open file, and what its own open answered: 0, an errno, or an action when it sleeps. */
@@ -57,7 +59,7 @@ export function vfsOpen(k: Kernel, task: Task, base: PathRef, path: string, how:
   if (!filesLeft(k)) return -ENFILE;
   charge(k, costs(k).openNs);
   chargePath(k, path);
-  const ctx = walkContext(k, task);
+  const ctx = restricted(walkContext(k, task), base, how.resolve ?? 0);
   const { flags } = how;
   if ((flags & O_PATH) !== 0) return openPathOnly(k, ctx, base, path, flags);
   if ((flags & __O_TMPFILE) === __O_TMPFILE) return openTmpfile(k, task, ctx, base, path, how);
@@ -66,6 +68,12 @@ export function vfsOpen(k: Kernel, task: Task, base: PathRef, path: string, how:
   if (typeof last === "number") return last;
   const found = (flags & O_CREAT) !== 0 ? findOrCreate(walk, last, how) : findExisting(walk, last, flags);
   return typeof found === "number" ? found : openFound(k, task, ctx, found, flags);
+}
+
+/** The walk that openat2(2) asks for: within `base`, if the flags say so. */
+function restricted(ctx: WalkContext, base: PathRef, resolve: number): WalkContext {
+  if (resolve === 0) return ctx;
+  return { ...ctx, resolve, root: (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) !== 0 ? base : ctx.root };
 }
 
 /** What the walk of an open came to. */

@@ -334,7 +334,8 @@ const pipeOperations = {
 };
 
 fileOperations("pipe", pipeOperations);
-fileOperations("fifo", { ...pipeOperations, open: openFifo });
+// As Linux: RWF_NOWAIT is for pipes without a name.
+fileOperations("fifo", { ...pipeOperations, open: openFifo, nowait: false });
 
 /** open(2) of a FIFO: each side waits for the other, but a non-blocking reader does not, and such a writer is refused. */
 function openFifo(k: Kernel, task: Task, file: OpenFile, inode: Inode): SyscallResult {

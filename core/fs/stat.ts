@@ -1,5 +1,6 @@
 /** What stat(2), statx(2) and statfs(2) tell of an inode and its file system. */
 import { newEncodeDev, MAJOR, MINOR } from "../abi/dev_t.ts";
+import { PROC_SUPER_MAGIC } from "../abi/fsmagic.ts";
 import { NAME_MAX, PAGE_SIZE } from "../abi/limits.ts";
 import { MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, ST_RELATIME, ST_VALID } from "../abi/mount.ts";
 import {
@@ -18,9 +19,14 @@ const SHORT_SYMLINK = 128;
 const SECTORS_A_PAGE = PAGE_SIZE / 512;
 
 /** 512-byte blocks that a file takes. */
-function blocksOf(inode: Inode): number {
+export function blocksOf(inode: Inode): number {
   const pages = isSymlink(inode.mode) && inode.target.length >= SHORT_SYMLINK ? 1 : heldPages(inode);
   return pages * SECTORS_A_PAGE;
+}
+
+/** The size of a block as the file system says: procfs counts in KiB. */
+export function blockSize(k: Kernel, inode: Inode): number {
+  return sbOfInode(k, inode).magic === PROC_SUPER_MAGIC ? 1024 : PAGE_SIZE;
 }
 
 const NS = 1_000_000_000n;
@@ -55,7 +61,7 @@ export function statBytes(k: Kernel, inode: Inode): Uint8Array {
   putU32(bytes, 32, inode.gid);
   putU64(bytes, 40, newEncodeDev(inode.rdev));
   putU64(bytes, 48, inode.size);
-  putU64(bytes, 56, PAGE_SIZE);
+  putU64(bytes, 56, blockSize(k, inode));
   putU64(bytes, 64, blocksOf(inode));
   putTime(bytes, 72, inode.atimeNs);
   putTime(bytes, 88, inode.mtimeNs);
@@ -72,7 +78,7 @@ export function statxBytes(k: Kernel, { mnt, dentry, inode }: Node): Uint8Array 
   const time = (ns: bigint): { tv_sec: number; tv_nsec: number } => timespec(ns);
   const stored = inode.key === "" && typeof sb.root === "number";
   return encodeStatx({
-    stx_mask: STATX_BASIC_STATS | STATX_MNT_ID | (stored ? STATX_BTIME : 0), stx_blksize: PAGE_SIZE,
+    stx_mask: STATX_BASIC_STATS | STATX_MNT_ID | (stored ? STATX_BTIME : 0), stx_blksize: blockSize(k, inode),
     stx_attributes: mount.root === dentry ? STATX_ATTR_MOUNT_ROOT : 0, stx_attributes_mask: ATTRIBUTES_MASK,
     stx_nlink: inode.nlink, stx_uid: inode.uid, stx_gid: inode.gid, stx_mode: inode.mode, stx_ino: inode.ino, stx_size: inode.size,
     stx_blocks: blocksOf(inode), stx_atime: time(inode.atimeNs), stx_mtime: time(inode.mtimeNs), stx_ctime: time(inode.ctimeNs),

@@ -128,7 +128,10 @@ function timeOf(seconds: number | bigint, ns: number | bigint): SetTime | null {
   return ns < 0 || ns >= NS ? null : BigInt(seconds) * NS + BigInt(ns);
 }
 
-function setTimes(k: Kernel, task: Task, node: Node | number, atime: SetTime, mtime: SetTime): number {
+/** As Linux: a time that is none is refused once the file has been found. */
+function setTimes(k: Kernel, task: Task, node: Node | number, atime: SetTime | null, mtime: SetTime | null): number {
+  if (typeof node !== "number" && (atime === null || mtime === null)) return -EINVAL;
+  if (atime === null || mtime === null) return node as number;
   return change(k, node, ({ inode }) => vfsUtimes(k, task.cred, inode, atime, mtime));
 }
 
@@ -145,7 +148,6 @@ function sysUtimensat(k: Kernel, task: Task, [at, pathname, times, how]: [number
     if (set[0] === "omit" && set[1] === "omit") return 0;
   }
   const [atime, mtime] = set;
-  if (atime === null || mtime === null) return -EINVAL;
   if (pathname === 0 && at !== AT_FDCWD) {
     if (how !== 0) return -EINVAL;
     return setTimes(k, task, openNode(k, task, at), atime, mtime);

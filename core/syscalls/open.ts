@@ -1,9 +1,10 @@
 /** open(2) and its kin, and closing. */
-import { EFAULT, EINVAL, E2BIG } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, E2BIG } from "../abi/errno.ts";
 import {
   __O_SYNC, __O_TMPFILE, AT_FDCWD, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, closeRangeFlags, FASYNC, O_ACCMODE, O_APPEND, O_CLOEXEC,
   O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY,
-  O_TRUNC, O_WRONLY, openFlags,
+  O_TRUNC, O_WRONLY, openFlags, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from "../abi/fcntl.ts";
 import { openHowLayout } from "../abi/flock.ts";
 import { decodeStruct } from "../abi/layout.ts";
@@ -41,16 +42,17 @@ function buildOpenFlags(asked: number, permissions: number): number {
 }
 
 /** Opens the path at `pathname`: a descriptor, an errno, or steps. `asked` and `permissions` as openat2 takes them. */
-function openAt(k: Kernel, task: Task, at: number, pathname: Addr, asked: number, permissions: number): SyscallResult {
+function openAt(k: Kernel, task: Task, at: number, pathname: Addr, asked: number, permissions: number, resolve = 0): SyscallResult {
   const built = buildOpenFlags(asked, permissions);
   if (built < 0) return built;
   const name = getname(k, task, pathname);
   if (typeof name === "number") return name;
   const fd = takeFd(k, task);
   if (fd < 0) return fd;
-  const base = basePath(k, task, at, name);
+  // A path that begins at a root of its own needs its directory even when it is absolute.
+  const base = basePath(k, task, at, (resolve & RESOLVE_IN_ROOT) !== 0 ? "." : name);
   const umask = fsOf(k, task).umask;
-  const opened = typeof base === "number" ? base : vfsOpen(k, task, base, name, { flags: built & ~O_CLOEXEC, mode: permissions & ~umask });
+  const opened = typeof base === "number" ? base : vfsOpen(k, task, base, name, { flags: built & ~O_CLOEXEC, mode: permissions & ~umask, resolve });
   if (typeof opened === "number") {
     putFd(k, task, fd);
     return opened;
@@ -66,6 +68,10 @@ function sysOpenat(k: Kernel, task: Task, [at, pathname, given, permissions]: [n
   return openAt(k, task, at, pathname, asked, creates ? permissions & S_IALLUGO : 0);
 }
 
+const SCOPES = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+const RESOLVE_ALL = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | SCOPES | RESOLVE_CACHED;
+
+/** openat2(2). RESOLVE_CACHED finds everything: all names are in memory. */
 function sysOpenat2(k: Kernel, task: Task, [at, pathname, how, length]: [number, Addr, Addr, number | bigint]): SyscallResult {
   if (length < openHowLayout.size) return -EINVAL;
   if (length > 4096) return -E2BIG;
@@ -74,8 +80,13 @@ function sysOpenat2(k: Kernel, task: Task, [at, pathname, how, length]: [number,
   for (let byte = openHowLayout.size; byte < bytes.length; byte++) if (bytes[byte] !== 0) return -E2BIG;
   const { flags: asked, mode: permissions, resolve } = decodeStruct(openHowLayout, bytes);
   if (typeof asked === "bigint" || typeof permissions === "bigint" || (asked & ~VALID_OPEN_FLAGS) !== 0 || asked > 0xffff_ffff) return -EINVAL;
-  if (resolve !== 0) return -EINVAL;
-  return openAt(k, task, at, pathname, (asked & O_PATH) !== 0 ? asked : asked | O_LARGEFILE, permissions);
+  if (typeof resolve === "bigint" || resolve > RESOLVE_ALL || (resolve & SCOPES) === SCOPES) return -EINVAL;
+  const opening = (asked & O_PATH) !== 0 ? asked : asked | O_LARGEFILE;
+  const wrong = buildOpenFlags(opening, permissions);
+  if (wrong < 0) return wrong;
+  // As Linux: what creates or truncates is never done from the cache alone.
+  if ((resolve & RESOLVE_CACHED) !== 0 && (asked & (O_TRUNC | O_CREAT | __O_TMPFILE)) !== 0) return -EAGAIN;
+  return openAt(k, task, at, pathname, opening, permissions, resolve);
 }
 
 function sysClose(k: Kernel, task: Task, [fd]: [number]): number {
@@ -108,7 +119,7 @@ export const openRows: Rows = {
   },
   openat2: {
     x86_64: 437, args: [dirfd("dirfd"), path("pathname"), structIn("how", structCodec("open_how", openHowLayout)), size("size", "how")],
-    run: sysOpenat2, partial: "resolve must be 0",
+    run: sysOpenat2,
   },
   close: { x86_64: 3, args: [fdNumber("fd")], run: sysClose },
   close_range: { x86_64: 436, args: [uint("first"), uint("last"), flags("flags", closeRangeFlags)], run: sysCloseRange },

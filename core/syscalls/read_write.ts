@@ -1,7 +1,7 @@
 /** read(2), write(2), their vectored and positioned forms, lseek(2), and what brings data to the disk. */
 import { EINVAL, ESPIPE, EBADF } from "../abi/errno.ts";
 import { fadviseAdvice, rwfFlags, syncFileRangeFlags, whence } from "../abi/fcntl.ts";
-import { isFifo, isRegular } from "../abi/stat.ts";
+import { isDirectory, isFifo, isRegular } from "../abi/stat.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
 import { inodeOf } from "../fs/inode.ts";
 import { importIovec } from "../fs/iov.ts";
@@ -76,7 +76,8 @@ function sysReadahead(k: Kernel, _task: Task, [file]: [File]): number {
 function sysSyncFileRange(k: Kernel, _task: Task, [file, offset, length, how]: [File, Offset, Offset, number]): number {
   if (typeof file === "number") return file;
   if ((how & ~7) !== 0 || offset < 0 || length < 0) return -EINVAL;
-  return isRegular(inodeOf(k, file.inode).mode) ? 0 : -ESPIPE;
+  const { mode } = inodeOf(k, file.inode);
+  return isRegular(mode) || isDirectory(mode) ? 0 : -ESPIPE;
 }
 
 const readv = [fd("fd"), iovecOut("iov", "iovcnt"), iovecCount("iovcnt", "iov")];

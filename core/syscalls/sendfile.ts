@@ -153,9 +153,11 @@ function sysCopyFileRange(
   if (wrong !== 0) return wrong;
   const inPos = BigInt(inOffset ?? source.pos);
   const outPos = BigInt(outOffset ?? target.pos);
-  if (inPos < 0n || outPos < 0n) return -EINVAL;
   const asked = BigInt(length);
-  if (inPos + asked > OFFSET_MAX || outPos + asked > OFFSET_MAX) return -EOVERFLOW;
+  // As Linux: a position below 0 counts as one beyond the largest.
+  const overflows = (at: bigint): boolean => at + asked > OFFSET_MAX || (at < 0n && at + asked >= 0n);
+  if (overflows(inPos) || overflows(outPos)) return -EOVERFLOW;
+  if (inPos < 0n || outPos < 0n) return -EINVAL;
   const left = BigInt(inodeOf(k, source.inode).size) - inPos;
   const bytes = left <= 0n ? 0 : Number(asked < left ? asked : left);
   if (source.inode === target.inode && inPos < outPos + BigInt(bytes) && outPos < inPos + BigInt(bytes)) return -EINVAL;
