@@ -124,9 +124,11 @@ export function generateIrq(k: Kernel, irq: number, cpu = k.turn.cpu): void {
     armTimer(k, { expiresNs: now(k), callback: "irq.again", arg: irq });
     return;
   }
-  const interrupted = { cpu: k.turn.cpu, current: k.turn.current };
-  k.turn.cpu = cpu;
-  k.turn.current = 0;
+  const { turn } = k;
+  const interrupted = { cpu: turn.cpu, current: turn.current, task: turn.task, account: turn.account };
+  turn.cpu = cpu;
+  turn.current = 0;
+  turn.task = null;
   irqEnter(k);
   line.counts[cpu]++;
   let handled = IRQ_NONE;
@@ -134,8 +136,7 @@ export function generateIrq(k: Kernel, irq: number, cpu = k.turn.cpu): void {
   if (handled === IRQ_NONE) nobodyCared(k, line);
   if (++line.seen >= 100_000) line.seen = line.unhandled = 0;
   irqExit(k);
-  k.turn.cpu = interrupted.cpu;
-  k.turn.current = interrupted.current;
+  Object.assign(turn, interrupted);
 }
 
 timerCallback("irq.again", (k, irq) => generateIrq(k, irq));

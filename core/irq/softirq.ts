@@ -52,6 +52,13 @@ export function raiseSoftirqOn(k: Kernel, cpu: number, nr: number): void {
 export function irqEnter(k: Kernel): void {
   preemptCountAdd(k, HARDIRQ_OFFSET);
   localIrqDisable(k);
+  k.turn.account = "irq";
+}
+
+/** The local timer interrupts the running CPU. */
+export function timerIrqEnter(k: Kernel): void {
+  irqEnter(k);
+  here(k).timerInterrupts++;
 }
 
 /** The interrupt ends: what is pending runs, unless the interrupted code holds softirqs off (irq_exit). */
@@ -65,7 +72,7 @@ export function irqExit(k: Kernel): void {
 
 /** Whether the task that runs on this CPU, and was interrupted, has disabled softirqs. */
 function interruptedHoldsOff(k: Kernel): boolean {
-  const task = k.state.sched.tasks.get(k.state.sched.cpus[k.turn.cpu].last);
+  const task = k.state.sched.tasks.get(k.state.sched.cpus[k.turn.cpu].curr);
   return task !== undefined && (taskPreemptCount(task) & (SOFTIRQ_MASK | HARDIRQ_MASK)) !== 0;
 }
 
@@ -83,6 +90,9 @@ function runSoftirqs(k: Kernel): void {
   const cpu = here(k);
   const endTick = ticks(k) + Math.ceil(MAX_SOFTIRQ_TIME_MS * k.state.machine.hz / 1000);
   const flags = localIrqSave(k);
+  const { account } = k.turn;
+  // As Linux accounts: what ksoftirqd does is its own time.
+  if (k.turn.current === 0 || k.turn.current !== cpu.ksoftirqd) k.turn.account = "softirq";
   preemptCountAdd(k, SOFTIRQ_OFFSET);
   for (let restarts = MAX_SOFTIRQ_RESTART; cpu.pending !== 0; ) {
     const { pending } = cpu;
@@ -103,6 +113,7 @@ function runSoftirqs(k: Kernel): void {
   }
   preemptCountSub(k, SOFTIRQ_OFFSET);
   localIrqRestore(k, flags);
+  k.turn.account = account;
 }
 
 /** Lets ksoftirqd of a CPU run; it sleeps without frames. */

@@ -22,9 +22,8 @@ export interface IrqCpu {
   pending: number;
   /** How often each softirq has run here. */
   softirqs: number[];
-  /** Interrupts of timers and from other CPUs that came here (LOC, RES). */
+  /** Interrupts of the local timer for something that was due here. */
   timerInterrupts: number;
-  rescheduleInterrupts: number;
   /** Ids of the scheduled tasklets, the next one first. */
   tasklets: number[];
   hiTasklets: number[];
@@ -76,7 +75,7 @@ export function irqInit(machine: Machine): IrqState {
   }
   return {
     cpus: Array.from({ length: machine.cpus }, () => ({
-      pending: 0, softirqs: SOFTIRQ_NAMES.map(() => 0), timerInterrupts: 0, rescheduleInterrupts: 0, tasklets: [], hiTasklets: [], ksoftirqd: 0,
+      pending: 0, softirqs: SOFTIRQ_NAMES.map(() => 0), timerInterrupts: 0, tasklets: [], hiTasklets: [], ksoftirqd: 0,
     })),
     lines, tasklets: new Map(), nextTasklet: 1, wq: workqueueInit(machine),
   };

@@ -1,5 +1,6 @@
 /** Files of /proc about CPUs, interrupts and load. */
 import { USER_HZ } from "../../abi/limits.ts";
+import { interruptCounts, softirqCounts } from "../../irq/counts.ts";
 import type { Kernel } from "../../kernel.ts";
 import type { Cpu } from "../../sched/state.ts";
 import { NS_PER_SEC, now, ticks } from "../../time/clock.ts";
@@ -52,9 +53,9 @@ function statText(k: Kernel): string {
   }
   const bootSeconds = k.state.time.realtimeOffsetNs / BigInt(NS_PER_SEC);
   return `${cpuLine("cpu ", sum)}${times.map((one, i) => cpuLine(`cpu${i}`, one)).join("")}`
-    + `intr ${ticks(k)}${" 0".repeat(INTERRUPT_LINES)}\n`
+    + `intr ${interruptCounts(k, INTERRUPT_LINES).join(" ")}\n`
     + `ctxt ${cpus.reduce((count, cpu) => count + cpu.contextSwitches, 0)}\nbtime ${bootSeconds}\nprocesses ${forks}\n`
-    + `procs_running ${Math.max(1, running)}\nprocs_blocked ${blocked}\nsoftirq ${ticks(k)} 0 ${ticks(k)} 0 0 0 0 0 0 0 0\n`;
+    + `procs_running ${Math.max(1, running)}\nprocs_blocked ${blocked}\nsoftirq ${softirqCounts(k).join(" ")}\n`;
 }
 procFile("stat", statText);
 

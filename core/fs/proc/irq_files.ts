@@ -1,28 +1,27 @@
-/** /proc/interrupts and /proc/softirqs: the timer of each CPU, which is computed, not counted. */
+/** /proc/interrupts and /proc/softirqs: a column a CPU. */
+import { LOCAL_INTERRUPTS, localInterrupts, POSTED_INTERRUPTS, shownLines } from "../../irq/counts.ts";
+import { SOFTIRQ_NAMES } from "../../irq/state.ts";
 import type { Kernel } from "../../kernel.ts";
 import { column } from "../../lib/format.ts";
-import { ticks } from "../../time/clock.ts";
 import { procFile } from "./registry.ts";
-
-const SOFTIRQS = ["HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU"];
-const INTERRUPTS: readonly [string, string][] = [
-  ["NMI", "Non-maskable interrupts"], ["LOC", "Local timer interrupts"], ["SPU", "Spurious interrupts"], ["IWI", "IRQ work interrupts"],
-  ["RES", "Rescheduling interrupts"], ["CAL", "Function call interrupts"], ["TLB", "TLB shootdowns"],
-];
 
 const heads = (k: Kernel): string => k.state.sched.cpus.map(({ id }) => `CPU${String(id).padEnd(8)}`).join("");
 
 function softirqs(k: Kernel): string {
-  const rows = SOFTIRQS.map((name) =>
-    `${name.padStart(12)}:${k.state.sched.cpus.map(() => ` ${column(name === "TIMER" ? ticks(k) : 0, 10)}`).join("")}\n`);
+  const rows = SOFTIRQ_NAMES.map((name, nr) => `${name.padStart(12)}:${k.state.irq.cpus.map(({ softirqs }) => ` ${column(softirqs[nr], 10)}`).join("")}\n`);
   return `${" ".repeat(20)}${heads(k)}\n${rows.join("")}`;
 }
 procFile("softirqs", softirqs);
 
 function interrupts(k: Kernel): string {
-  const { cpus } = k.state.sched;
-  const rows = INTERRUPTS.map(([name, what]) =>
-    `${name}: ${cpus.map(() => `${column(name === "LOC" ? ticks(k) : 0, 10)} `).join("")}  ${what}\n`);
-  return `${" ".repeat(11)}${heads(k)}\n${rows.join("")}ERR: ${column(0, 10)}\nMIS: ${column(0, 10)}\n`;
+  const counted = (counts: readonly number[]): string => counts.map((count) => `${column(count, 10)} `).join("");
+  const lines = shownLines(k).map(({ irq, chip, hwirq, flow, actions, counts }) => {
+    const names = actions.length === 0 ? "" : `  ${actions.map(({ name }) => name).join(", ")}`;
+    return `${column(irq, 3)}: ${counted(counts)} ${chip.padStart(8)} ${column(hwirq, 3)}-${flow.padEnd(8)}${names}\n`;
+  });
+  const local = ([name, what]: readonly [string, string]): string =>
+    `${name}: ${counted(k.state.sched.cpus.map(({ id }) => localInterrupts(k, name, id)))}  ${what}\n`;
+  return `${" ".repeat(11)}${heads(k)}\n${lines.join("")}${LOCAL_INTERRUPTS.map(local).join("")}`
+    + `ERR: ${column(0, 10)}\nMIS: ${column(0, 10)}\n${POSTED_INTERRUPTS.map(local).join("")}`;
 }
 procFile("interrupts", interrupts);
