@@ -24,6 +24,8 @@ export interface AppOptions {
   /** The listening address and further names for Host headers. */
   host: string;
   hosts: string[];
+  /** How often event streams show that they live, in milliseconds; 15 s when left out. */
+  commentMs?: number;
 }
 
 const SECURITY: HelmetOptions = {
@@ -47,10 +49,10 @@ interface App {
   headers: Record<string, string>;
 }
 
-export function createApp({ services, log, host, hosts }: AppOptions): App {
+export function createApp({ services, log, host, hosts, commentMs }: AppOptions): App {
   const check = hostCheck(host, hosts);
   const headers = securityHeaders();
-  const door = mount({ routes, services, hosts: check, log, headers });
+  const door = mount({ routes, services, hosts: check, log, headers, commentMs });
   const app = express();
   app.disable("x-powered-by");
   app.use("/docs", (_req, res, next) => next(void res.setHeaders(new Map(Object.entries(headers)))), guarded(check), docs());

@@ -33,6 +33,8 @@ export interface MountOptions {
   log: Logger;
   /** Sent with every answer. */
   headers: Record<string, string>;
+  /** How often an event stream shows that it lives, in milliseconds. */
+  commentMs?: number | undefined;
 }
 
 /** Answers one request. */
@@ -46,7 +48,7 @@ export function newRequestId(): string {
   return `${RUN}-${(requests++).toString(36)}`;
 }
 
-export function mount({ routes, services, hosts, log, headers }: MountOptions): Door {
+export function mount({ routes, services, hosts, log, headers, commentMs }: MountOptions): Door {
   const router = new Router(routes);
   return (req, res) => {
     const began = performance.now();
@@ -59,7 +61,7 @@ export function mount({ routes, services, hosts, log, headers }: MountOptions): 
     answer(request, services, hosts)
       .catch((error: unknown) => problemReply(problemOf(error, request, log), request.id))
       .then((reply) => {
-        send(res, reply, { ...headers, "X-Request-Id": request.id, ...(path.startsWith(SESSIONS) ? NO_STORE : undefined) });
+        send(res, reply, { ...headers, "X-Request-Id": request.id, ...(path.startsWith(SESSIONS) ? NO_STORE : undefined) }, commentMs);
         const ms = performance.now() - began;
         services.metrics.request(req.method!, request.route?.path ?? "none", reply.status, ms / 1000);
         log.info({ id: request.id, method: req.method, url, status: reply.status, ms }, "request");

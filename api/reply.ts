@@ -5,11 +5,14 @@ import { openEventStream } from "./sse.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
-/** @param headers what every answer has; the reply's own come on top */
-export function send(res: ServerResponse, reply: Reply, headers: Record<string, string | number>): void {
+/**
+ * @param headers what every answer has; the reply's own come on top
+ * @param commentMs how often an event stream shows that it lives
+ */
+export function send(res: ServerResponse, reply: Reply, headers: Record<string, string | number>, commentMs?: number): void {
   if (reply.headers !== undefined) Object.assign(headers, reply.headers);
   if (reply.events !== undefined) {
-    sendEvents(res, reply, headers);
+    sendEvents(res, reply, headers, commentMs);
     return;
   }
   const body = bodyOf(reply);
@@ -32,7 +35,7 @@ function mediaType(reply: Reply): string {
   return reply.bytes === undefined ? JSON_TYPE : "application/octet-stream";
 }
 
-function sendEvents(res: ServerResponse, reply: Reply, headers: Record<string, string | number>): void {
+function sendEvents(res: ServerResponse, reply: Reply, headers: Record<string, string | number>, commentMs: number | undefined): void {
   res.writeHead(reply.status, {
     ...headers, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
   });
@@ -45,7 +48,7 @@ function sendEvents(res: ServerResponse, reply: Reply, headers: Record<string, s
   const sink = openEventStream(res, () => {
     ended = true;
     stop?.();
-  });
+  }, commentMs);
   stop = reply.events!(sink);
   if (ended) stop();
 }

@@ -2,7 +2,8 @@
 import type { ServerResponse } from "node:http";
 import { LIMITS } from "./limits.ts";
 
-const COMMENT_MS = 15_000;
+/** How often a stream shows that it lives. */
+export const COMMENT_MS = 15_000;
 
 export interface EventSink {
   /** One event; `data` is JSON text, which has no line breaks. */
@@ -14,8 +15,8 @@ export interface EventSink {
  * Turns a response whose head is written into a sink.
  * @param ended called once, when either side ends the stream
  */
-export function openEventStream(res: ServerResponse, ended: () => void): EventSink {
-  const comment = setInterval(() => write(": \n\n"), COMMENT_MS);
+export function openEventStream(res: ServerResponse, ended: () => void, commentMs = COMMENT_MS): EventSink {
+  const comment = setInterval(() => write(": \n\n"), commentMs);
   comment.unref();
   res.once("close", () => {
     clearInterval(comment);

@@ -32,7 +32,7 @@ async function stream<C>(
     // A follower sees what comes after this moment.
     const from = await sessions.look(sid, (kernel, live) => {
       check(kernel);
-      return fromStart ? source.begin : source.end(live);
+      return fromStart ? source.start(live) : source.end(live);
     });
     return {
       status: 200,

@@ -18,6 +18,8 @@ export interface Ticket {
   readonly bodyHash: string;
   /** The key itself; opens and seals answers that show a token. */
   readonly key: string;
+  /** Until when an answer is kept. */
+  readonly expiresAt: Date;
   /** What was last put into a commit, and what a commit has kept; null while there is nothing. */
   pending: IdempotencyRecord | null;
   kept: IdempotencyRecord | null;
@@ -61,7 +63,7 @@ function keepBytes(
   unit: Unit, ticket: Ticket, reply: Reply, body: Uint8Array, sealed: boolean,
   of: { sessionId: string | null; seq: number | null }, callId: string | null,
 ): void {
-  const expiresAt = new Date(Date.now() + LIMITS.idempotencyHours * 3_600_000);
+  const { expiresAt } = ticket;
   if (reply.status >= 500) {
     // A call that slept was kept as such; now that it failed on our side, a repeat acts again.
     if (ticket.pending !== null) unit.turn.idempotency.push({ ...ticket.pending, expiresAt: new Date(0) });
@@ -118,11 +120,14 @@ export type CallState = (sessionId: string, callId: string) => Promise<Reply | n
 
 export class IdempotencyKeys {
   readonly #store: Store;
+  readonly #now: () => number;
   /** Requests under way by id: what they were, and when there is something to repeat. */
   readonly #underWay = new Map<string, { bodyHash: string; kept: Promise<void>; ticket: Ticket }>();
 
-  constructor(store: Store) {
+  /** @param now the time of day, ms since 1970 */
+  constructor(store: Store, now: () => number) {
     this.#store = store;
+    this.#now = now;
   }
 
   /**
@@ -143,10 +148,12 @@ export class IdempotencyKeys {
     }
     let release!: () => void;
     const kept = new Promise<void>((resolve) => (release = resolve));
-    const ticket: Ticket = { id, bodyHash, key: request.key, pending: null, kept: null, release };
+    const ticket: Ticket = {
+      id, bodyHash, key: request.key, expiresAt: new Date(this.#now() + LIMITS.idempotencyHours * 3_600_000), pending: null, kept: null, release,
+    };
     this.#underWay.set(id, { bodyHash, kept, ticket });
     try {
-      const record = await this.#store.idempotency.find(id);
+      const record = await this.#store.idempotency.find(id, new Date(this.#now()));
       if (record === undefined) return await act(ticket);
       if (record.bodyHash !== bodyHash) throw otherBody();
       return await this.#repeat(record, request.key, callState);

@@ -26,6 +26,8 @@ export interface SessionsOptions {
   /** Rows and bytes of journal after which an automatic snapshot is taken. */
   snapshotRows?: number;
   snapshotBytes?: number;
+  /** The time of day for what expires, ms since 1970. */
+  now?(): number;
   committed?(rows: number, seconds: number): void;
 }
 
@@ -37,7 +39,7 @@ export class Sessions implements Host {
   readonly journal: Journal;
   readonly turns: Turns;
   readonly keys: IdempotencyKeys;
-  readonly #options: Required<Omit<SessionsOptions, "store" | "log" | "committed">>;
+  readonly #options: Required<Omit<SessionsOptions, "store" | "log" | "committed" | "now">>;
   readonly #sessions = new Map<string, Session>();
   readonly #opening = new Map<string, Promise<Session>>();
   readonly #housekeeping: NodeJS.Timeout;
@@ -45,11 +47,11 @@ export class Sessions implements Host {
   readonly #callIds = { run: randomBytes(9).toString("base64url"), next: 0 };
   #stopping = false;
 
-  constructor({ store, log, committed, idleMs = 10 * 60_000, maxLoaded = 256, snapshotRows = 5_000, snapshotBytes = 16 << 20 }: SessionsOptions) {
+  constructor({ store, log, committed, idleMs = 10 * 60_000, maxLoaded = 256, snapshotRows = 5_000, snapshotBytes = 16 << 20, now = Date.now }: SessionsOptions) {
     this.store = store;
     this.log = log;
     this.#options = { idleMs, maxLoaded, snapshotRows, snapshotBytes };
-    this.keys = new IdempotencyKeys(store);
+    this.keys = new IdempotencyKeys(store, now);
     this.turns = new Turns(this);
     this.journal = new Journal(store, {
       closing: (unit) => this.#closing(unit),

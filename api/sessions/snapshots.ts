@@ -127,6 +127,7 @@ export async function restoreSnapshot<R extends Reply>(
         dismissAll(session, (waiter) => unit.answer(waiter.to, problemReply(restored(), waiter.requestId)));
         unit.after.push(() => {
           for (const stream of session.streams) stream.restored(next);
+          host.streamsMayHaveNews(session);
         });
         const reply = view(next);
         keep(unit, request.ticket, reply, { sessionId: session.id, seq });

@@ -12,16 +12,19 @@ interface Item {
   data: string;
 }
 
-/** A ring that grows at its end: where it stands, and what is new since. */
+/** A ring that grows at its end: where it stands, and what is new since. A cursor names the item that was last seen. */
 export interface Source<Cursor> {
-  /** The place behind the newest item. */
+  /** The place before the oldest item, and that of the newest. */
+  start(live: Live): Cursor;
   end(live: Live): Cursor;
-  /** The cursor that an event id names; null where the ring does not reach back to it, or it is of a state that was restored over. */
+  /** The id by which a follower comes back to a place. */
+  idOf(live: Live, at: Cursor): string;
+  /** The cursor that an event id names; null where the ring does not reach it, or it is of a state that was restored over. */
   resume(live: Live, id: string): Cursor | null;
-  /** Behind which the whole ring lies. */
-  begin: Cursor;
   hasNews(live: Live, since: Cursor): boolean;
   items(live: Live, since: Cursor): { item: Item; at: Cursor }[];
+  /** The ring goes on over restores, which are items of it. */
+  outlivesRestore: boolean;
 }
 
 export interface Stream {
@@ -41,6 +44,7 @@ export interface Stream {
 export function follow<C>(session: Session, source: Source<C>, sink: EventSink, from: C, lastEventId: string | null): Stream {
   let cursor = from;
   let resume = lastEventId;
+  let restores = 0;
   const stream: Stream = {
     hasNews: (now) => resume !== null || source.hasNews(now, cursor),
     collect(now) {
@@ -48,20 +52,27 @@ export function follow<C>(session: Session, source: Source<C>, sink: EventSink, 
       if (resume !== null) {
         const place = source.resume(now, resume);
         gap = place === null;
-        cursor = place ?? source.begin;
+        cursor = place ?? source.start(now);
         resume = null;
       }
       const fresh = source.items(now, cursor);
       const shown = fresh.slice(-BURST);
+      // A gap's id is the place before what follows it: who comes back with that has seen nothing of it.
+      const before = source.idOf(now, fresh[fresh.length - shown.length - 1]?.at ?? cursor);
+      gap ||= shown.length < fresh.length;
+      const lookedAfter = restores;
       return () => {
-        if (gap || shown.length < fresh.length) sink.send(shown[0]?.item.id ?? idOf(now), "gap", "{}");
+        if (restores > lookedAfter) return; // it was of the state before
+        if (gap) sink.send(before, "gap", "{}");
         for (const { item } of shown) sink.send(item.id, item.event, item.data);
         cursor = shown.at(-1)?.at ?? cursor;
       };
     },
     restored(now) {
-      sink.send(idOf(now), "restored", JSON.stringify({ nowNs: now.nowNs }));
+      if (source.outlivesRestore) return;
+      restores++;
       cursor = source.end(now);
+      sink.send(source.idOf(now, cursor), "restored", JSON.stringify({ nowNs: now.nowNs }));
     },
     close: () => sink.close(),
   };
@@ -69,26 +80,32 @@ export function follow<C>(session: Session, source: Source<C>, sink: EventSink, 
   return stream;
 }
 
-function idOf(live: Live): string {
-  return `${live.restoredSeq}-0`;
+/** Ids of a ring whose items are numbered: the last restore, and how many items came up to this one. */
+function numberedId({ restoredSeq }: Live, count: number): string {
+  return `${restoredSeq}-${count}`;
 }
 
-function afterSequence(live: Live, id: string): number | null {
+/** The count that such an id names, within those that the ring holds. */
+function countOf(live: Live, id: string, oldest: number, newest: number): number | null {
   const match = /^(\d{1,15})-(\d{1,15})$/.exec(id);
-  return match === null || Number(match[1]) !== live.restoredSeq ? null : Number(match[2]);
+  if (match === null || Number(match[1]) !== live.restoredSeq) return null;
+  const count = Number(match[2]);
+  return count < oldest || count > newest ? null : count;
 }
 
 export const dmesgSource: Source<number> = {
-  begin: -1,
+  outlivesRestore: false,
+  start: ({ kernel }) => (logRecords(kernel)[0]?.sequence ?? 0) - 1,
   end: ({ kernel }) => logRecords(kernel).at(-1)?.sequence ?? -1,
+  // The first record has number 0.
+  idOf: (live, sequence) => numberedId(live, sequence + 1),
   resume(live, id) {
-    const sequence = afterSequence(live, id);
-    const oldest = logRecords(live.kernel)[0]?.sequence ?? 0;
-    return sequence === null || sequence < oldest - 1 ? null : sequence;
+    const count = countOf(live, id, dmesgSource.start(live) + 1, dmesgSource.end(live) + 1);
+    return count === null ? null : count - 1;
   },
   hasNews: ({ kernel }, since) => logRecords(kernel, since).length > 0,
   items: (live, since) => logRecords(live.kernel, since).map((record) => ({
-    item: { id: `${live.restoredSeq}-${record.sequence}`, event: "dmesg", data: JSON.stringify(logView(record)) }, at: record.sequence,
+    item: { id: dmesgSource.idOf(live, record.sequence), event: "dmesg", data: JSON.stringify(logView(record)) }, at: record.sequence,
   })),
 };
 
@@ -101,17 +118,17 @@ export function logView({ sequence, ns, level, facility, text }: LogRecord) {
 export function traceSource(pid: number | undefined, shows: (live: Live, pid: number) => boolean): Source<number> {
   const lines = (live: Live, after: number) =>
     traceLines(live.kernel, pid === undefined ? { after } : { pid, after }).filter((line) => shows(live, line.pid));
+  const start = ({ kernel }: Live) => (traceLines(kernel)[0]?.sequence ?? 1) - 1;
+  const end = ({ kernel }: Live) => traceLines(kernel).at(-1)?.sequence ?? 0;
   return {
-    begin: 0,
-    end: ({ kernel }) => traceLines(kernel).at(-1)?.sequence ?? 0,
-    resume(live, id) {
-      const sequence = afterSequence(live, id);
-      const oldest = traceLines(live.kernel)[0]?.sequence ?? 1;
-      return sequence === null || sequence < oldest - 1 ? null : sequence;
-    },
+    outlivesRestore: false,
+    start,
+    end,
+    idOf: numberedId,
+    resume: (live, id) => countOf(live, id, start(live), end(live)),
     hasNews: (live, since) => lines(live, since).length > 0,
     items: (live, since) => lines(live, since).map(({ sequence, pid: of, text }) => ({
-      item: { id: `${live.restoredSeq}-${sequence}`, event: "call", data: JSON.stringify({ sequence, pid: of, text }) }, at: sequence,
+      item: { id: numberedId(live, sequence), event: "call", data: JSON.stringify({ sequence, pid: of, text }) }, at: sequence,
     })),
   };
 }
@@ -123,19 +140,21 @@ function isAfter(a: Place, b: Place): boolean {
 }
 
 export const eventSource: Source<Place> = {
-  begin: { seq: -1, index: 0 },
+  outlivesRestore: true,
+  start: (live) => live.ringStart,
   end: (live) => live.events.at(-1) ?? live.ringStart,
+  idOf: (_live, { seq, index }) => `${seq}-${index}`,
   resume(live, id) {
     const match = /^(\d{1,15})-(\d{1,15})$/.exec(id);
     if (match === null) return null;
     const place = { seq: Number(match[1]), index: Number(match[2]) };
-    return isAfter(live.ringStart, place) ? null : place;
+    return isAfter(live.ringStart, place) || isAfter(place, eventSource.end(live)) ? null : place;
   },
   hasNews: (live, since) => {
     const last = live.events.at(-1);
     return last !== undefined && isAfter(last, since);
   },
   items: (live, since) => live.events.filter((event) => isAfter(event, since)).map((event) => ({
-    item: { id: `${event.seq}-${event.index}`, event: event.event, data: event.data }, at: event,
+    item: { id: eventSource.idOf(live, event), event: event.event, data: event.data }, at: event,
   })),
 };

@@ -127,6 +127,41 @@ test("keys outlive a restart, sleeping calls included", async () => {
   expect((await session.call(reader, "read", { fd: pipefd[0], count: 4 }, key("b", { Prefer: "wait=0" }))).body).toMatchObject({ ret: 4 });
 });
 
+test("an answer is kept for 24 hours, and then the same request acts again", async () => {
+  const day = 24 * 3_600_000;
+  let now = Date.UTC(2026, 0, 1);
+  await service.stop();
+  service = await TestService.start({ sessions: { now: () => now } });
+  session = await service.session();
+  pid = await session.process();
+  const ask = () => session.call(pid, "dup", { oldfd: 0 }, key("a"));
+  const first = await ask();
+  now += day - 1;
+  expect((await ask()).headers["idempotency-replayed"]).toBe("true");
+  now += 1;
+  const anew = await ask();
+  expect([anew.headers["idempotency-replayed"], anew.body.ret]).toEqual([undefined, first.body.ret + 1]);
+  expect((await session.call(pid, "dup", { oldfd: 1 }, key("a"))).status).toBe(422);
+  now += day;
+  // Another body is another request by then.
+  expect((await session.call(pid, "dup", { oldfd: 1 }, key("a"))).body.ret).toBe(first.body.ret + 2);
+});
+
+test("a kept 202 of a batch tells how it ended, restarts in between", async () => {
+  for (const again of [() => Promise.resolve(), () => restart()]) {
+    await again();
+    const { pipefd } = await session.must(pid, "pipe2");
+    const reader = (await session.must(pid, "fork")).ret as number;
+    const ask = () => session.batch(reader, [{ call: "read", args: { fd: pipefd[0], count: 4 } }, { call: "getpid" }], key(`b${reader}`, { Prefer: "wait=0" }));
+    expect((await ask()).status).toBe(202);
+    await restart();
+    await session.must(pid, "write", { fd: pipefd[1], buf: "wake" });
+    const done = await ask();
+    expect([done.status, done.headers["idempotency-replayed"]]).toEqual([200, "true"]);
+    expect(done.body.results.map((result: { ret: number }) => result.ret)).toEqual([4, reader]);
+  }
+});
+
 test("refusals before the kernel are not kept", async () => {
   const refused = await session.call(pid, "dup", { color: 1 }, key("a"));
   expect(refused.status).toBe(422);

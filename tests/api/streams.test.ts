@@ -1,5 +1,6 @@
 /** Streams: dmesg, trace and events as they come, resumed by Last-Event-ID, within their limits. */
 import { request } from "node:http";
+import { COMMENT_MS } from "../../api/sse.ts";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Follower } from "../helpers/events.ts";
 import { TestService, type TestSession } from "../helpers/service.ts";
@@ -65,12 +66,78 @@ test("Last-Event-ID goes on where the stream broke; what the ring does not hold 
   const resumed = await follow("/trace?follow=1", { "Last-Event-ID": first.events[1]!.id });
   await resumed.until((events) => events.length >= 2);
   expect(texts(resumed).map((text) => text.split(" ")[0])).toEqual(["dup(2)", "getuid()"]);
-  for (const unknown of ["nonsense", "99-1"]) {
+  for (const unknown of ["nonsense", "99-1", "0-99999", "0-"]) {
     const gap = await follow("/trace?follow=1", { "Last-Event-ID": unknown });
     await gap.until((events) => events.length >= 5);
     expect(gap.events[0]!.event).toBe("gap");
     expect(gap.events).toHaveLength(5);
   }
+});
+
+test("a gap has an id of its own, by which all that follows it comes again", async () => {
+  await session.must(pid, "getuid");
+  await session.must(pid, "getgid");
+  await session.ask("post", "/modules", { json: { name: "ksocket" } });
+  for (const path of ["/trace?follow=1", "/dmesg", "/events"]) {
+    const gap = await follow(path, { "Last-Event-ID": "nonsense" });
+    await gap.until((events) => events.length >= 3);
+    const [told, ...rest] = gap.events;
+    expect(told!.event).toBe("gap");
+    expect(rest.map((event) => event.id)).not.toContain(told!.id);
+    // The stream broke behind the gap: nothing of what came after it is lost, and there is no gap any more.
+    const again = await follow(path, { "Last-Event-ID": told!.id });
+    await again.until((events) => events.length >= rest.length);
+    expect(again.events.slice(0, rest.length)).toEqual(rest);
+    const behind = await follow(path, { "Last-Event-ID": rest[0]!.id });
+    await behind.until((events) => events.length >= rest.length - 1);
+    expect(behind.events.slice(0, rest.length - 1)).toEqual(rest.slice(1));
+  }
+});
+
+test("a follower that comes back too late is told the gap in the middle, and goes on from its id", async () => {
+  const first = await follow("/trace?follow=1");
+  await session.must(pid, "getuid");
+  await first.until((events) => events.length === 1);
+  first.close();
+  // More than one look brings.
+  const calls = Array.from({ length: 2_500 }, () => ({ call: "getppid" }));
+  await session.batch(pid, calls);
+  const late = await follow("/trace?follow=1", { "Last-Event-ID": first.events[0]!.id });
+  await late.until((events) => events.length >= 2_001);
+  expect([late.events[0]!.event, late.events.length]).toEqual(["gap", 2_001]);
+  const again = await follow("/trace?follow=1", { "Last-Event-ID": late.events[0]!.id });
+  await again.until((events) => events.length >= 2_000);
+  expect(again.events).toEqual(late.events.slice(1));
+});
+
+test("who comes back with the id of a restore sees what came after it, once", async () => {
+  const { body: { id } } = await session.ask("post", "/snapshots", { json: {} });
+  const streams = [await follow("/events"), await follow("/dmesg"), await follow("/trace?follow=1")];
+  await session.ask("post", `/snapshots/${id}/restore`, { json: {} });
+  for (const stream of streams) await stream.until((events) => events.some((event) => event.event === "restored"));
+  await session.must(pid, "getppid");
+  await session.ask("post", "/modules", { json: { name: "ksocket" } });
+  for (const [at, path] of ["/events", "/dmesg", "/trace?follow=1"].entries()) {
+    const stream = streams[at]!;
+    const restored = stream.events.findIndex((event) => event.event === "restored");
+    await stream.until((events) => events.length > restored + 1);
+    expect(stream.events.filter((event) => event.event === "restored")).toHaveLength(1);
+    const again = await follow(path, { "Last-Event-ID": stream.events[restored]!.id });
+    await again.until((events) => events.length > 0);
+    expect(again.events[0]).toEqual(stream.events[restored + 1]);
+  }
+});
+
+test("a stream shows by comments that it lives", async () => {
+  await service.stop();
+  service = await TestService.start({ commentMs: 5 });
+  session = await service.session();
+  const stream = await follow("/events");
+  const { comments } = stream;
+  for (let more = 0; more < 200 && stream.comments < comments + 5; more++) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(stream.comments).toBeGreaterThanOrEqual(comments + 5);
+  expect(stream.events).toEqual([]);
+  expect(COMMENT_MS).toBe(15_000);
 });
 
 test("events tell of modules and processes, and resume over a restart", async () => {

@@ -48,12 +48,12 @@ export class TestService {
   }
 
   /** @param directory of a service that was stopped before: the database in it is opened again */
-  static async start(options: Partial<ServiceOptions> & { hosts?: string[] } = {}, directory?: string): Promise<TestService> {
+  static async start(options: Partial<ServiceOptions> & { hosts?: string[]; commentMs?: number } = {}, directory?: string): Promise<TestService> {
     const folder = directory ?? mkdtempSync(join(tmpdir(), "syslab-api-"));
     const log = pino({ level: "silent" });
-    const { hosts = [], ...rest } = options;
+    const { hosts = [], commentMs, ...rest } = options;
     const service = await openService({ databaseUrl: `file:${join(folder, "syslab.db")}`, log, ...rest });
-    const server = createHttpServer({ services: service.services, log, host: "127.0.0.1", hosts });
+    const server = createHttpServer({ services: service.services, log, host: "127.0.0.1", hosts, ...(commentMs === undefined ? {} : { commentMs }) });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return new TestService(service, server, folder, directory === undefined);
   }
