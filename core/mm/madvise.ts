@@ -20,7 +20,7 @@ import { unmapShmemRange } from "./rmap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { zapRange } from "./unmap.ts";
 import {
-  pgoffAt, VM_ACCESS, VM_DONTCOPY, VM_DONTDUMP, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
+  pgoffAt, VM_ACCESS, VM_DONTCOPY, VM_DONTDUMP, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_MAYWRITE, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
   VM_SEQ_READ, VM_SHARED, VM_SPECIAL, VM_WIPEONFORK, VM_WRITE, type Vma,
 } from "./vma.ts";
 import { findVma, vmaBefore } from "./vma_list.ts";
@@ -59,9 +59,6 @@ export function madvise(k: Kernel, task: Task, addr: number | bigint, length: nu
   if (typeof addr === "bigint" || bytes === Infinity) return -ENOMEM;
   const space = spaceOf(k, task);
   const end = addr + bytes;
-  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
-    return populateRange(k, task, space, addr, end, advice === MADV_POPULATE_WRITE);
-  }
   let start = addr;
   let hole = 0;
   while (start < end) {
@@ -83,6 +80,7 @@ export function madvise(k: Kernel, task: Task, addr: number | bigint, length: nu
 function adviseVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {
   switch (advice) {
     case MADV_REMOVE: return removePages(k, task, vma, start, end);
+    case MADV_POPULATE_READ: case MADV_POPULATE_WRITE: return populatePages(k, task, space, vma, start, end, advice === MADV_POPULATE_WRITE);
     case MADV_DONTNEED: case MADV_DONTNEED_LOCKED: return dropPages(k, space, vma, start, end, advice);
     case MADV_FREE:
       // Differs from Linux: the pages go at once, not when memory is short.
@@ -105,7 +103,7 @@ function dropPages(k: Kernel, space: AddressSpace, vma: Vma, start: number, end:
 /** MADV_REMOVE: punches a hole into the file or the shared memory; it reads as zeros for everybody. */
 function removePages(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
   if ((vma.flags & VM_LOCKED) !== 0 || (vma.file === 0 && vma.shmem === 0)) return -EINVAL;
-  if ((vma.flags & (VM_SHARED | VM_WRITE)) !== (VM_SHARED | VM_WRITE)) return -EACCES;
+  if ((vma.flags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) return -EACCES;
   const first = pgoffAt(vma, start);
   const count = (end - start) / PAGE_SIZE;
   if (vma.shmem !== 0) {
@@ -131,12 +129,10 @@ function adviseFlags(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start
   return typeof changeFlags(k, task, space, vma, prev, start, end, flags) === "number" ? -EAGAIN : 0;
 }
 
-/** MADV_POPULATE_READ and _WRITE: faults every page in; -ENOMEM at a hole, -EINVAL where the access is not allowed. */
-function populateRange(k: Kernel, task: Task, space: AddressSpace, start: number, end: number, write: boolean): number {
+/** MADV_POPULATE_READ and _WRITE: faults every page in; -EINVAL where the access is not allowed, -EFAULT beyond the end of a file. */
+function populatePages(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: number, end: number, write: boolean): number {
+  if ((vma.flags & (write ? VM_WRITE : VM_ACCESS)) === 0 || (vma.flags & (VM_IO | VM_PFNMAP)) !== 0) return -EINVAL;
   for (let addr = start; addr < end; addr += PAGE_SIZE) {
-    const vma = findVma(space, addr);
-    if (vma === null || vma.start > addr) return -ENOMEM;
-    if ((vma.flags & (write ? VM_WRITE : VM_ACCESS)) === 0 || (vma.flags & (VM_IO | VM_PFNMAP)) !== 0) return -EINVAL;
     const result = faultPage(k, task, space, vma, addr, write);
     if (result === "sigbus") return -EFAULT;
     if (result === "oom") return -ENOMEM;

@@ -36,9 +36,12 @@ export function splitVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, a
   return made;
 }
 
-/** Whether anonymous pages of both may live in one VMA. `vma` is the one that would grow: not if it is shared with relatives by fork. */
+/**
+ * Whether anonymous pages of both may live in one VMA. `vma` is the one that would grow: not if it is shared with relatives by
+ * fork. As Linux 6.1, whose list_is_singular() is false for an empty list: one without pages does not take in one with.
+ */
 export function anonMergeable(a: number, b: number, vma: Vma | null): boolean {
-  if ((a === 0 || b === 0) && (vma === null || vma.anonChain <= 1)) return true;
+  if ((a === 0 || b === 0) && (vma === null || vma.anonChain === 1)) return true;
   return a === b;
 }
 

@@ -1,6 +1,6 @@
 /** The socket record: struct socket and struct sock in one, with the part of its protocol. */
 import { AF_INET, SOCK_STREAM } from "../abi/socket.ts";
-import { POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../abi/epoll.ts";
+import { POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../abi/epoll.ts";
 import { POLL_HUP, POLL_IN, POLL_OUT, SIGIO } from "../abi/signal.ts";
 import { killFasync } from "../fs/fasync.ts";
 import type { Kernel } from "../kernel.ts";
@@ -129,6 +129,8 @@ export interface Unix {
   backlog: number;
   /** Senders and connectors that wait for room in `queue` (peer_wait). */
   peerWait: WaitQueue;
+  /** Sockets that were told by poll that `queue` is full: the next reader wakes their own sleepers (peer_wake). */
+  peerWake: number[];
   cred: UnixCred;
   peerCred: UnixCred;
 }
@@ -246,7 +248,7 @@ export function stateChange(k: Kernel, socket: Socket): void {
 
 /** Bytes, a datagram or a connection came: readers and those that want SIGIO (sk_data_ready). */
 export function dataReady(k: Kernel, socket: Socket): void {
-  wake(k, socket.readWait, { key: POLLIN | POLLRDNORM });
+  wake(k, socket.readWait, { key: POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND });
   if (socket.fasync.length > 0) killFasync(k, socket.fasync, SIGIO, POLL_IN);
 }
 

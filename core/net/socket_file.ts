@@ -95,10 +95,7 @@ fileOperations(OPS, {
   readIter, writeIter,
   poll(k, _task, file) {
     const socket = socketOf(k, file.private);
-    const queues = [socket.readWait, socket.writeWait];
-    const peer = socket.unix === null || socket.unix.peer === 0 ? null : socketOf(k, socket.unix.peer).unix;
-    if (peer !== null) queues.push(peer.peerWait);
-    return { mask: protocolOf(socket).poll(k, socket), queues };
+    return { mask: protocolOf(socket).poll(k, socket), queues: [socket.readWait, socket.writeWait] };
   },
   ioctl(k, task, file, request, arg) {
     const socket = socketOf(k, file.private);

@@ -10,7 +10,7 @@ import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from "../
 import type { Addr } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { putUser32 } from "../mm/usercopy.ts";
-import { newWaitQueue, wake } from "../sched/wait_queue.ts";
+import { newWaitQueue } from "../sched/wait_queue.ts";
 import type { Task } from "../sched/task.ts";
 import { familyOf } from "./inet_addr.ts";
 import { protocol, type Protocol } from "./proto.ts";
@@ -21,7 +21,7 @@ import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED,
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind, unbind, unixBind } from "./unix_bind.ts";
 import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
-import { dgramDisconnected, setPeer } from "./unix_peer.ts";
+import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
 import { enqueueMessage, purgeMessages, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { streamRecvmsg, streamSendmsg } from "./unix_stream.ts";
 
@@ -34,7 +34,7 @@ export function unixSocket(k: Kernel, uid: number, type: number): Socket {
   const socket = newSocket(k, { family: AF_UNIX, type, protocol: 0, proto, uid });
   socket.unix = {
     name: null, inode: 0, peer: 0, peerRefs: 0, dead: false, queue: [], allocated: 0, backlog: DGRAM_QUEUE,
-    peerWait: newWaitQueue(k), cred: noCred(), peerCred: noCred(),
+    peerWait: newWaitQueue(k), peerWake: [], cred: noCred(), peerCred: noCred(),
   };
   return socket;
 }
@@ -58,7 +58,7 @@ function unixListen(k: Kernel, task: Task, socket: Socket, backlog: number): num
   const unix = unixOf(socket);
   if (unix.name === null) return -EINVAL;
   if (socket.sk !== TCP_CLOSE && socket.sk !== TCP_LISTEN) return -EINVAL;
-  if (backlog > unix.backlog) wake(k, unix.peerWait, { nr: Infinity });
+  if (backlog > unix.backlog) wakePeers(k, unix, 0);
   unix.backlog = backlog;
   socket.sk = TCP_LISTEN;
   unix.cred = credOf(task);
@@ -129,7 +129,7 @@ function unixAccept(k: Kernel, _task: Task, socket: Socket): number {
   const message = unix.queue.at(0);
   if (message === undefined) return -EAGAIN;
   removeMessage(k, unix, message);
-  wake(k, unix.peerWait, { nr: Infinity });
+  wakePeers(k, unix, 0);
   const child = socketOf(k, message.connection);
   child.state = "connected";
   return child.id;
@@ -166,13 +166,15 @@ function streamPoll(_k: Kernel, socket: Socket): number {
 
 const WRITE_EVENTS = POLLOUT | POLLWRNORM | POLLWRBAND;
 
-/** As a stream, but not writable while the peer's queue is full of others' datagrams. */
+/** As a stream, but not writable while the peer's queue is full of others' datagrams: its next reader tells (unix_dgram_poll). */
 function dgramPoll(k: Kernel, socket: Socket): number {
   const mask = streamPoll(k, socket);
   const { peer } = unixOf(socket);
   if (peer === 0) return mask;
   const other = unixOf(socketOf(k, peer));
-  return other.peer !== socket.id && queueFull(other) ? mask & ~WRITE_EVENTS : mask;
+  if (other.peer === socket.id || !queueFull(other)) return mask;
+  if ((mask & WRITE_EVENTS) !== 0 && !other.peerWake.includes(socket.id)) other.peerWake.push(socket.id);
+  return mask & ~WRITE_EVENTS;
 }
 
 /** FIONREAD: all bytes of a stream, the first datagram's of the others; TIOCOUTQ: what the own messages take. */
@@ -197,7 +199,7 @@ function unixRelease(k: Kernel, _task: Task | null, socket: Socket): boolean {
   socket.sk = TCP_CLOSE;
   socket.shutdown = SHUTDOWN_MASK;
   unix.dead = true;
-  wake(k, unix.peerWait, { nr: Infinity });
+  wakePeers(k, unix, 0);
   endPeer(k, socket, false);
   for (const id of purgeMessages(k, unix)) if (listening) releaseEmbryo(k, socketOf(k, id));
   if (unix.peerRefs === 0) k.state.net.sockets.delete(socket.id);

@@ -2,20 +2,20 @@
 import {
   EAGAIN, ECONNREFUSED, EFAULT, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from "../abi/errno.ts";
+import { POLLOUT, POLLWRBAND, POLLWRNORM } from "../abi/epoll.ts";
 import { MSG_DONTWAIT, MSG_EOR, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from "../abi/socket.ts";
 import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
-import { wake } from "../sched/wait_queue.ts";
 import { put, room, take, type Message } from "./message.ts";
 import { detachFiles } from "./scm.ts";
 import { dgramTruesize } from "./skbuff.ts";
-import { socketOf, takeError, unixOf, type Socket } from "./socket.ts";
+import { socketOf, takeError, unixOf, writeSpace, type Socket } from "./socket.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED } from "./tcp_states.ts";
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind } from "./unix_bind.ts";
-import { dgramDisconnected, setPeer } from "./unix_peer.ts";
-import { enqueueMessage, mayAllocate, queueFull, removeMessage } from "./unix_queue.ts";
+import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
+import { enqueueMessage, mayAllocate, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { makeMessage, senderName } from "./unix_stream.ts";
 
 /** Whether `other` takes datagrams from `socket`: it is connected to nobody, or to it (unix_may_send). */
@@ -37,7 +37,10 @@ export function dgramSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   if (err !== 0) return err;
   if ((socket.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
   if (!mayAllocate(k, socket)) return notNow(msg, socket.writeWait, "sock_alloc_send_pskb");
-  return deliver(k, task, socket, msg, name);
+  const sent = deliver(k, task, socket, msg, name);
+  // As Linux: the buffer that was allocated for nothing is freed, and frees room (sock_wfree).
+  if (sent < 0 && (sent !== -EAGAIN || (flags & MSG_DONTWAIT) !== 0) && unixWritable(socket)) writeSpace(k, socket);
+  return sent;
 }
 
 function notNow(msg: Message, queue: number, wchan: string): number {
@@ -116,7 +119,7 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   const copied = put(k, task, msg, message.bytes.subarray(skip, skip + count));
   if (!peeking) {
     removeMessage(k, unix, message, index);
-    if (unix.queue.length <= unix.backlog) wake(k, unix.peerWait, { nr: Infinity });
+    wakePeers(k, unix, POLLOUT | POLLWRNORM | POLLWRBAND);
   } else if (socket.options.peekOff >= 0) socket.options.peekOff += Math.max(0, copied);
   const files = peeking ? message.files : detachFiles(k, message);
   if (peeking) for (const id of files) getFile(k, k.tables.hooks.file(k, id));

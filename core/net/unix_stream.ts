@@ -6,7 +6,6 @@ import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { wake } from "../sched/wait_queue.ts";
 import { put, room, take, type Message } from "./message.ts";
 import { countInFlight, credOf, detachFiles } from "./scm.ts";
 import { streamPiece, streamTruesize } from "./skbuff.ts";
@@ -113,7 +112,6 @@ function consume(k: Kernel, unix: Socket["unix"] & object, socket: Socket, msg: 
   if (withFiles && msg.control !== null) msg.control.files.push(...detachFiles(k, message));
   if (message.consumed < message.bytes.length) return true;
   removeMessage(k, unix, message);
-  if (unix.peerRefs > 0) wake(k, unix.peerWait, { nr: Infinity });
   return withFiles;
 }
 

@@ -145,7 +145,8 @@ test("advice and locks split, and what is taken back joins", () => {
   expect(sh.maps()).toEqual(["0-1 rw-p", "1-2 rw-p", "2-3 rw-p", "3-4 rw-p"]);
   madvise(sh.k, sh.task, BASE + PAGE, PAGE, 11);
   munlock(sh.k, sh.task, BASE, 4 * PAGE);
-  expect(sh.maps()).toEqual(["0-4 rw-p"]);
+  // As Linux 6.1: locking brought a page in, and what has none yet does not take it over.
+  expect(sh.maps()).toEqual(["0-2 rw-p", "2-3 rw-p", "3-4 rw-p"]);
 });
 
 test("untouched memory that is moved joins its new neighbour, touched memory does not", () => {

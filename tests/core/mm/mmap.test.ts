@@ -280,8 +280,9 @@ describe("madvise and mincore", () => {
     expect(loadUser(k, child, kept, 1).fault?.siCode).toBe(1);
     expect(madvise(k, task, shared, PAGE, 9)).toBe(0);
     expect(new TextDecoder().decode(loadUser(k, child, shared, 4).bytes)).toBe("\0\0\0\0");
+    // What the mapping may be made counts, not what it is.
     mprotect(k, task, shared, PAGE, READ);
-    expect(name(madvise(k, task, shared, PAGE, 9))).toBe("EACCES");
+    expect(madvise(k, task, shared, PAGE, 9)).toBe(0);
     mlock(k, task, wiped, PAGE, 0);
     expect(name(madvise(k, task, wiped, PAGE, 4))).toBe("EINVAL");
     expect(madvise(k, task, wiped, PAGE, 24)).toBe(0);
