@@ -7,6 +7,8 @@ import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { dumpStack } from "../sched/dump_stack.ts";
 import { emit } from "../sched/events.ts";
+import { checkInitcall } from "../sched/lock_exit.ts";
+import { freeLocksOf } from "../sched/locks.ts";
 import { printk } from "../sched/printk.ts";
 import { NEXT, enter, steps, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import {
@@ -111,6 +113,7 @@ function newModule(k: Kernel, definition: ModuleDefinition, { variant, taints }:
 /** A module goes: what it used is let go, those who wait for it look again. */
 function freeModule(k: Kernel, module: Module): void {
   disown(k, module.name);
+  freeLocksOf(k, module.name);
   unuseModules(k, module);
   k.state.modules.loaded.delete(module.name);
   wake(k, k.state.modules.wait, { nr: Infinity });
@@ -172,6 +175,7 @@ export const loadModule = steps<LoadLocals>("module.load", {
   live: (k, _task, { locals, ret }) => {
     const module = moduleOf(k, locals);
     const result = Number(ret);
+    checkInitcall(k, module.name);
     if (result < 0) {
       module.state = "going";
       leftBehind(k, module);

@@ -8,6 +8,7 @@ import type { Kernel } from "../kernel.ts";
 import { dropSpace } from "../mm/fork.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { emit } from "../sched/events.ts";
+import { exitLocks } from "../sched/lock_exit.ts";
 import { killThreads, recalcSignalPending, retargetSignals } from "../sched/signal.ts";
 import { enter, EXIT, NEXT, steps, to, type EnterAction } from "../sched/steps.ts";
 import { groupOf, taskOf, type Task, type ThreadGroup } from "../sched/task.ts";
@@ -76,6 +77,7 @@ export const exitSteps = steps<ExitLocals>("exit", {
     if (liveThreads(k, group).length === 0) exitTimers(k, group);
     else retargetSignals(k, group);
     leave(k, task, group);
+    exitLocks(k, task);
     return NEXT;
   },
   // What the files' last holders left to do is done before anybody is told of the death.

@@ -3,7 +3,7 @@ import { UTS_RELEASE, UTS_VERSION } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
 import { printk } from "./printk.ts";
 import { addTaint, modulesLinkedIn, printTainted, TAINT_WARN } from "./taint.ts";
-import { current } from "./task.ts";
+import { current, type Task } from "./task.ts";
 
 const WARNING = 4;
 
@@ -31,9 +31,8 @@ export function printContext(k: Kernel, level = WARNING): void {
   printk(k, level, "Hardware name: syslab, BIOS 6.1 01/01/2024");
 }
 
-/** `Call Trace:` with the innermost function first; what is under a system call or a kernel thread is added. */
-export function printTrace(k: Kernel, trace: readonly string[], level = WARNING): void {
-  const task = current(k);
+/** `Call Trace:` of a task, the running one when none is named, with the innermost function first; what is under a system call or a kernel thread is added. */
+export function printTrace(k: Kernel, trace: readonly string[], level = WARNING, task: Task | null = current(k)): void {
   printk(k, level, "Call Trace:");
   printk(k, level, " <TASK>");
   for (const line of trace) printk(k, level, ` ${line}`);

@@ -13,7 +13,7 @@ export interface Mutex extends LockBase {
   kind: "mutex";
   /** Tid of the owner, 0 for none. */
   owner: number;
-  /** Tids that wait, the first in line first; the one that unlock gives it to when it lost it before, 0 for none. */
+  /** Tids that wait, the first in line first; the one that the last unlock woke, 0 for none. */
   waiters: number[];
   handoff: number;
   queue: number;
@@ -114,6 +114,8 @@ export interface LockdepState {
   rcuDepth: Map<number, number>;
   /** When might_sleep reported last, ns; -1 for never. */
   mightSleepNs: number;
+  /** The timer of khungtaskd's next round, 0 while nobody sleeps uninterruptibly. */
+  hungTimer: number;
 }
 
 /** A callback that waits for a grace period. */
@@ -144,7 +146,7 @@ export interface LocksState {
 export const locksInit = (): LocksState => ({ locks: new Map(), next: 1 });
 
 export const lockdepInit = (): LockdepState => ({
-  held: new Map(), edges: new Map(), usage: new Map(), reported: [], rcuDepth: new Map(), mightSleepNs: -1,
+  held: new Map(), edges: new Map(), usage: new Map(), reported: [], rcuDepth: new Map(), mightSleepNs: -1, hungTimer: 0,
 });
 
 export const rcuInit = (): RcuState => ({ completed: 0, started: 0, readers: [], timer: 0, callbacks: new Map(), queue: 0 });

@@ -33,6 +33,9 @@ export const preemptCount = (k: Kernel): number => owner(k).preemptCount & ~IRQS
 /** Of a task that need not be the running one. */
 export const taskPreemptCount = (task: Task): number => task.preemptCount & ~IRQS_OFF;
 
+/** Of a task that need not be the running one: its CPU takes no interrupts between its steps. */
+export const taskIrqsDisabled = (task: Task): boolean => (task.preemptCount & IRQS_OFF) !== 0;
+
 export function preemptCountAdd(k: Kernel, offset: number): void {
   owner(k).preemptCount += offset;
 }
@@ -40,8 +43,7 @@ export function preemptCountAdd(k: Kernel, offset: number): void {
 /** An enable too many is left out, as DEBUG_PREEMPT does: the count never goes below 0. */
 export function preemptCountSub(k: Kernel, offset: number): void {
   const at = owner(k);
-  const mask = offset < SOFTIRQ_OFFSET ? PREEMPT_MASK : offset < HARDIRQ_OFFSET ? SOFTIRQ_MASK | PREEMPT_MASK : ~IRQS_OFF;
-  if ((at.preemptCount & mask) >= offset) at.preemptCount -= offset;
+  if ((at.preemptCount & ~IRQS_OFF) >= offset) at.preemptCount -= offset;
 }
 
 export const preemptDisable = (k: Kernel): void => preemptCountAdd(k, 1);

@@ -91,7 +91,7 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
   queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
   emit(k, { event: "signal", data: { pid: group.tgid, signal: signalName(number) } });
   wake(k, group.signalWait, { nr: Infinity });
-  if (number === SIGKILL) killThreads(k, group);
+  if (number === SIGKILL && target.kind !== "kthread") killThreads(k, group);
   else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
     const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
@@ -166,7 +166,8 @@ function continueGroup(k: Kernel, group: ThreadGroup): void {
 
 /** Whether a signal vanishes as it is sent (sig_ignored): not when it is blocked, for a handler may be set before it is unblocked. */
 function ignored(k: Kernel, group: ThreadGroup, target: Task, number: number): boolean {
-  if (number === SIGKILL && group.tgid !== 1) return target.kind === "kthread";
+  // A kernel thread takes what it allowed (allow_signal), SIGKILL too.
+  if (number === SIGKILL && group.tgid !== 1) return target.kind === "kthread" && actionOf(k, group, number).handler !== "count";
   if (((target.blocked | target.realBlocked) & bit(number)) !== 0n) return false;
   const { handler } = actionOf(k, group, number);
   if (handler === "ignore") return true;

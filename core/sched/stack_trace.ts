@@ -4,7 +4,7 @@ import { stepTables, type Frame } from "./steps.ts";
 import type { Task } from "./task.ts";
 
 /** Frames of the service's own, and what the common tail of every trace already tells. */
-const HIDDEN = ["call.single", "call.batch", "program.run", "syscall", "kthread", "exit"];
+const HIDDEN = ["call.single", "call.batch", "program.run", "syscall", "kthread", "kthread.main", "exit"];
 
 const UNDER_INIT = ["do_one_initcall+0x59/0x220", "do_init_module+0x4a/0x1f0", "__do_sys_finit_module+0xac/0x120"];
 
@@ -19,24 +19,35 @@ function moduleEntry(k: Kernel, frame: Frame, isTop: boolean): string[] {
   return isTop && k.state.modules.loaded.has(name) ? [`m_exit+0x0/0x1000 [${name}]`, ...tail] : tail;
 }
 
+/** What the tables of lock functions are called: their frames bear the function's name behind it. */
+export const LOCKING = "locking.";
+
 /** `simrupt_read+0x2a/0x60 [simrupt]`: the function is the frame's table, the offset grows with its step. */
 function symbol(k: Kernel, { code, step }: Frame): string {
   const order = stepTables.get(code)?.order ?? [step];
   const offset = 0x1a + 0x10 * Math.max(0, order.indexOf(step));
   const size = 0x20 + 0x10 * order.length;
   const module = code.split(/[.:]/).find((part) => k.state.modules.loaded.has(part));
-  const name = code.replaceAll(/[^A-Za-z0-9_]/g, "_");
+  const name = (code.startsWith(LOCKING) ? code.slice(LOCKING.length) : code).replaceAll(/[^A-Za-z0-9_]/g, "_");
   return `${name}+0x${offset.toString(16)}/0x${size.toString(16)}${module === undefined ? "" : ` [${module}]`}`;
 }
 
-/** The functions that a task stands in, the innermost first, without what is under every system call. */
-export function stackOf(k: Kernel, task: Task | null): string[] {
+/** The functions that a task stands in, the innermost first, without what is under every system call and `skipped` of the innermost. */
+export function stackOf(k: Kernel, task: Task | null, skipped = 0): string[] {
   if (task === null) return [];
   const trace: string[] = [];
-  for (let at = task.frames.length - 1; at >= 0; at--) {
+  for (let at = task.frames.length - 1 - skipped; at >= 0; at--) {
     const frame = task.frames[at];
     if (frame.code === "module.load" || frame.code === "module.remove") trace.push(...moduleEntry(k, frame, trace.length === 0));
     else if (!HIDDEN.includes(frame.code)) trace.push(symbol(k, frame));
   }
   return trace;
+}
+
+/** The function that called the lock function under way: _RET_IP_ as %pS prints it. */
+export function callerOf(k: Kernel, task: Task | null): string {
+  if (task === null) return "run_timer_softirq+0x15/0x40";
+  let skipped = 0;
+  while (task.frames.length > skipped && task.frames[task.frames.length - 1 - skipped].code.startsWith(LOCKING)) skipped++;
+  return stackOf(k, task, skipped)[0] ?? "do_syscall_64+0x5d/0xb0";
 }

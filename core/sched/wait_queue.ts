@@ -5,6 +5,7 @@ import { assert, must } from "../lib/assert.ts";
 import { taskOf, type SleepMode, type Task } from "./task.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { charge, costs } from "./cost.ts";
+import { watchSleep } from "./hung_task.ts";
 import { enqueue } from "./run_queue.ts";
 import { now } from "../time/clock.ts";
 
@@ -94,12 +95,16 @@ export function sleepForbidden(task: Task, action: SleepAction): boolean {
   return mode === "interruptible" || (mode === "killable" && fatalSignalPending(task));
 }
 
+/** khungtaskd's shortest timeout is a second: what ends by itself before cannot hang. */
+const BRIEF_NS = 1_000_000_000;
+
 /** Puts the task to sleep; the caller has asked `sleepForbidden`. */
 export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
   for (const queue of action.queues) {
     addWaiter(k, queue, { tid: task.tid, exclusive: action.exclusive ?? false, callback: "", arg: 0 });
   }
   const untilNs = action.untilNs ?? -1;
+  if (action.mode === "uninterruptible" && (untilNs < 0 || untilNs > now(k) + BRIEF_NS)) watchSleep(k);
   const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: "sleep.timeout", arg: task.tid });
   task.sleep = {
     queues: action.queues, mode: action.mode ?? "interruptible", untilNs, timer, sinceNs: now(k), wchan: action.wchan ?? "0",

@@ -3,6 +3,7 @@ import { ENOSYS, ERESTART_RESTARTBLOCK } from "../abi/errno.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
+import { sysExitLocks } from "../sched/lock_exit.ts";
 import { deliverSignals, isRestart } from "../sched/signal.ts";
 import { enter, NEXT, steps, to, type Action, type EnterAction, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
@@ -57,6 +58,7 @@ export function syscall(k: Kernel, task: Task, nr: number, regs: Registers): num
   const row = k.tables.syscalls[nr];
   const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, null);
   if (typeof result !== "object") {
+    if (k.state.sched.lockdep.held.size !== 0) sysExitLocks(k, task);
     if (task.work.length === 0 && !task.signalPending && !isRestart(result)) return result;
     return enter(syscallSteps, { nr, regs: [...regs], held: null, pending: result, result: 0 });
   }
@@ -100,7 +102,8 @@ export const syscallSteps = steps<SyscallLocals>("syscall", {
     return result;
   },
   nested: (_k, _task, frame) => finish(frame, frame.ret),
-  result: (k, _task, { locals }) => {
+  result: (k, task, { locals }) => {
+    if (k.state.sched.lockdep.held.size !== 0) sysExitLocks(k, task);
     for (const fileId of locals.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
     locals.held = null;
     return NEXT;

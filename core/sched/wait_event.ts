@@ -1,0 +1,84 @@
+/** The wait_event family: sleeping until a condition holds, a signal comes or jiffies have passed (include/linux/wait.h). */
+import { ERESTARTSYS } from "../abi/errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { tickNs, ticks } from "../time/clock.ts";
+import type { SleepMode, Task } from "./task.ts";
+import { sleepOn, timedOut, signalPending, fatalSignalPending, type SleepAction, type WaitQueue } from "./wait_queue.ts";
+
+/** MAX_SCHEDULE_TIMEOUT: for ever. */
+export const MAX_SCHEDULE_TIMEOUT = Number.MAX_SAFE_INTEGER;
+
+/** Distances from which on the timer wheel is coarser by a factor of 8 (kernel/time/timer.c). */
+const LEVELS = [63, 504, 4032, 32_256, 258_048];
+
+/** The tick at which a timer that is to expire at tick `expires` fires: never early, later the farther away it is. */
+export function wheelTick(expires: number, nowTick: number): number {
+  const delta = expires - nowTick;
+  if (delta < 0) return nowTick + 1;
+  let level = LEVELS.findIndex((start) => delta < start);
+  if (level < 0) level = LEVELS.length;
+  const grain = 8 ** level;
+  return (Math.floor(expires / grain) + 1) * grain;
+}
+
+/** Kernel time at which a sleep of `timeout` jiffies from now ends by itself; -1 for one without end. */
+export function timeoutNs(k: Kernel, timeout: number): number {
+  if (timeout >= MAX_SCHEDULE_TIMEOUT) return -1;
+  const nowTick = ticks(k);
+  return wheelTick(nowTick + timeout, nowTick) * tickNs(k);
+}
+
+/** A wait with an end: lives in a frame's locals, with `left` as the timeout in jiffies before it begins. */
+export interface Timeout {
+  left: number;
+  /** The tick at which it is over; -1 before it has begun. */
+  endTick: number;
+  untilNs: number;
+}
+
+export const newTimeout = (jiffies: number): Timeout => ({ left: jiffies, endTick: -1, untilNs: -1 });
+
+/** Jiffies that are left of it; 0 when it is over. */
+export function timeoutLeft(k: Kernel, task: Task, timeout: Timeout): number {
+  if (timeout.left >= MAX_SCHEDULE_TIMEOUT) return timeout.left;
+  if (timeout.endTick < 0) {
+    timeout.endTick = ticks(k) + timeout.left;
+    timeout.untilNs = timeoutNs(k, timeout.left);
+    return timeout.left;
+  }
+  return timedOut(task) ? 0 : Math.max(0, timeout.endTick - ticks(k));
+}
+
+/**
+ * The wait_event family, from a step: sleeps on the queue until `condition` holds. Answers a sleep for the step to answer,
+ * or what Linux's macro gives: the jiffies left, at least 1, when the condition holds (without a timeout: 0); 0 when time
+ * was up first; -ERESTARTSYS when a signal came first. `timeout` lives in the frame's locals; null for none.
+ */
+function waitEventCommon(k: Kernel, task: Task, queue: WaitQueue, condition: boolean, timeout: Timeout | null, mode: SleepMode, exclusive: boolean): number | SleepAction {
+  const left = timeout === null ? 0 : timeoutLeft(k, task, timeout);
+  if (condition) return timeout === null ? 0 : Math.max(1, left);
+  if ((mode === "interruptible" && signalPending(task)) || (mode === "killable" && fatalSignalPending(task))) return -ERESTARTSYS;
+  if (timeout !== null && left === 0) return 0;
+  return sleepOn(queue, { mode, exclusive, untilNs: timeout?.untilNs ?? -1, wchan: task.frames[task.frames.length - 1].code.replaceAll(/[^A-Za-z0-9_]/g, "_") });
+}
+
+/** wait_event: 0 once the condition holds. */
+export const waitEvent = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, null, "uninterruptible", false);
+/** wait_event_interruptible: 0, or -ERESTARTSYS. */
+export const waitEventInterruptible = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, null, "interruptible", false);
+/** wait_event_interruptible_exclusive: as one of those that are woken one at a time. */
+export const waitEventInterruptibleExclusive = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, null, "interruptible", true);
+/** wait_event_killable: 0, or -ERESTARTSYS by a fatal signal. */
+export const waitEventKillable = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, null, "killable", false);
+/** wait_event_timeout: jiffies left, at least 1, or 0. */
+export const waitEventTimeout = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean, timeout: Timeout): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, timeout, "uninterruptible", false);
+/** wait_event_interruptible_timeout: jiffies left, at least 1, 0, or -ERESTARTSYS. */
+export const waitEventInterruptibleTimeout = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean, timeout: Timeout): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, timeout, "interruptible", false);
+export const waitEventKillableTimeout = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean, timeout: Timeout): number | SleepAction =>
+  waitEventCommon(k, task, queue, condition, timeout, "killable", false);
