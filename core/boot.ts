@@ -82,10 +82,7 @@ function startThreads(k: Kernel): void {
 
 /** Time begins when the machine is up. */
 function restClocks(k: Kernel): void {
-  k.state.time.nowNs = 0;
-  for (const cpu of k.state.sched.cpus) {
-    cpu.clockNs = 0;
-    cpu.busyNs = 0;
-  }
+  k.state.time.nowNs = k.state.time.doneNs = 0;
+  for (const cpu of k.state.sched.cpus) cpu.clockNs = cpu.irqNs = 0;
   for (const record of k.state.log.records) record.ns = 0;
 }

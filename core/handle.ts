@@ -8,10 +8,12 @@ import { base64Decode } from "./lib/bytes.ts";
 import { PROCESS_LIMIT } from "./process/limits.ts";
 import { deleteProcess } from "./process/delete.ts";
 import { checkKill } from "./process/kill.ts";
-import { runUntil } from "./sched/scheduler.ts";
+import { advanceCpu } from "./sched/burst.ts";
+import { isIdle } from "./sched/placement.ts";
+import { runUntil, tellLogReaders } from "./sched/scheduler.ts";
 import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
 import { taskOf, type Task } from "./sched/task.ts";
-import { wake, wakeTask } from "./sched/wait_queue.ts";
+import { wakeTask } from "./sched/wait_queue.ts";
 import { decodeBatch, decodeCall, invalid } from "./syscalls/decode.ts";
 import { drivenFrame, endBatchEarly, sleepingAnswer, startBatch, startSingle } from "./syscalls/driven.ts";
 import { readInteger, type Problem } from "./syscalls/json.ts";
@@ -32,13 +34,13 @@ export const DEFAULT_BUDGET = 200_000;
  */
 export function handle(k: Kernel, input: Input, budget = DEFAULT_BUDGET): Output {
   k.turn = freshTurn(budget);
-  if (input.type === "run") return settle(k);
+  if (input.type === "run") return settle(k, false);
   if (input.type === "advance") {
     moveClock(k, k.state.time.nowNs + input.byNs);
-    return settle(k);
+    return settle(k, false);
   }
   if (input.atNs > k.state.time.nowNs && !reach(k, input.atNs)) return { ...output(k, true), deferred: true };
-  k.turn.cpu = 0;
+  beginInput(k);
   return act(k, input);
 }
 
@@ -91,6 +93,20 @@ function act(k: Kernel, input: Acting): Output {
   }
 }
 
+/** An input comes in as an interrupt of the first CPU does. */
+function beginInput(k: Kernel): void {
+  const [cpu] = k.state.sched.cpus;
+  advanceCpu(k, cpu, k.state.time.nowNs);
+  k.turn.cpu = 0;
+}
+
+/** What an input has cost is past before what follows from it. */
+function endInput(k: Kernel): void {
+  const { time, sched } = k.state;
+  time.doneNs = Math.max(time.doneNs, sched.cpus[0].clockNs);
+  tellLogReaders(k);
+}
+
 /** Sets where the clock goes, and lets autonomous work come along. */
 function moveClock(k: Kernel, targetNs: number): void {
   const { time } = k.state;
@@ -115,15 +131,10 @@ function finishMove(k: Kernel): boolean {
   return true;
 }
 
-/** Runs what may run; then the calls that have not ended are asleep. */
-function settle(k: Kernel): Output {
-  if (!finishMove(k)) return output(k, true);
-  for (;;) {
-    if (runUntil(k, Infinity)) return output(k, true);
-    if (!k.turn.logged) break;
-    k.turn.logged = false;
-    wake(k, k.state.log.wait, { nr: Infinity });
-  }
+/** Runs what may run, after an input that has `acted`; then the calls that have not ended are asleep. */
+function settle(k: Kernel, acted = true): Output {
+  if (acted) endInput(k);
+  if (!finishMove(k) || runUntil(k, Infinity)) return output(k, true);
   const { calls } = k.state;
   for (const { callId, tid } of calls.open) {
     if (k.state.sched.tasks.has(tid) && drivenFrame(taskOf(k, tid))?.callId === callId) calls.sleeping.set(callId, tid);
@@ -133,9 +144,6 @@ function settle(k: Kernel): Output {
 }
 
 function output(k: Kernel, more: boolean): Output {
-  const { time, sched } = k.state;
-  // What the CPUs have worked is past once all is quiet: a look at the clock must not be what moves it.
-  if (!more) for (const cpu of sched.cpus) time.nowNs = Math.max(time.nowNs, Math.floor(cpu.clockNs));
   return { ended: k.turn.ended, events: k.turn.events, nowNs: k.state.time.nowNs, more };
 }
 
@@ -234,7 +242,7 @@ const HELD_BACK_NS = 10_000_000;
  */
 export function nextTimerNs(k: Kernel): number | null {
   const { time, sched } = k.state;
-  const heldBack = sched.cpus.some((cpu) => cpu.queue.length > 0) ? time.nowNs + HELD_BACK_NS : Infinity;
+  const heldBack = sched.cpus.some((cpu) => !isIdle(cpu)) ? time.nowNs + HELD_BACK_NS : Infinity;
   const next = Math.min(peekExpiryNs(k), heldBack);
   return next === Infinity ? null : next;
 }

@@ -8,6 +8,7 @@ import { netInvariants } from "./net/invariants.ts";
 import { processInvariants } from "./process/invariants.ts";
 import { plainDataProblems } from "./plain.ts";
 import { LOG_BYTES } from "./sched/printk.ts";
+import { isFair, weightOf } from "./sched/fair.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
 import { KEPT_BYTES, KEPT_PER_PROCESS } from "./syscalls/kept.ts";
 import { SLEEPING_LIMIT, TRACE_LINES } from "./syscalls/state.ts";
@@ -16,7 +17,7 @@ import { SLEEPING_LIMIT, TRACE_LINES } from "./syscalls/state.ts";
 export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
-    ...sleepers(k), ...runQueues(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
+    ...sleepers(k), ...runQueues(k), ...clocks(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
     ...mmInvariants(k), ...fsInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
   ];
 }
@@ -54,7 +55,7 @@ function runQueues(k: Kernel): string[] {
   const { tasks, cpus } = k.state.sched;
   const queued = new Set<number>();
   for (const cpu of cpus) {
-    for (const tid of cpu.queue) {
+    for (const tid of [...(cpu.curr === 0 ? [] : [cpu.curr]), ...cpu.rt, ...cpu.fair, ...cpu.arriving]) {
       const task = tasks.get(tid);
       if (queued.has(tid)) wrong.push(`task ${tid} stands on a run queue twice`);
       queued.add(tid);
@@ -92,14 +93,31 @@ function groups(k: Kernel): string[] {
   return wrong;
 }
 
+/** Where a CPU's time went adds up to its clock; its queue is in order, and its weight that of those on it. */
+function clocks(k: Kernel): string[] {
+  const wrong: string[] = [];
+  const { tasks, cpus } = k.state.sched;
+  for (const cpu of cpus) {
+    const sum = cpu.userNs + cpu.niceNs + cpu.systemNs + cpu.idleNs + cpu.irqNs + cpu.softirqNs;
+    if (sum !== cpu.clockNs) wrong.push(`CPU ${cpu.id} stands at ${cpu.clockNs} and accounts for ${sum}`);
+    const fair = [...(cpu.curr === 0 ? [] : [cpu.curr]), ...cpu.fair].map((tid) => tasks.get(tid)).filter((task) => task !== undefined);
+    const load = fair.filter(isFair).reduce((total, task) => total + weightOf(task), 0);
+    if (load !== cpu.load) wrong.push(`CPU ${cpu.id} has a load of ${cpu.load}, its tasks one of ${load}`);
+    for (let at = 1; at < cpu.fair.length; at++) {
+      if ((tasks.get(cpu.fair[at - 1])?.se.vruntime ?? 0) > (tasks.get(cpu.fair[at])?.se.vruntime ?? 0)) wrong.push(`the queue of CPU ${cpu.id} is out of order at ${at}`);
+    }
+  }
+  return wrong;
+}
+
 /** Every armed timer stands in the heap, the heap is one, and no timer is overdue. */
 function timers(k: Kernel): string[] {
   const wrong: string[] = [];
   const { heap, timers: armed, nowNs, limitNs } = k.state.time;
-  const entries = new Set(heap.map((entry) => entry.join()));
+  const entries = new Set(heap.map(([, sequence, id]) => `${sequence},${id}`));
   for (const [id, timer] of armed) {
     if (timer.id !== id) wrong.push(`timer ${timer.id} is kept as ${id}`);
-    if (!entries.has([timer.expiresNs, timer.sequence, id].join())) wrong.push(`timer ${id} (${timer.callback}) is not in the heap`);
+    if (!entries.has(`${timer.sequence},${id}`)) wrong.push(`timer ${id} (${timer.callback}) is not in the heap`);
     if (!k.tables.timerCallbacks.has(timer.callback)) wrong.push(`timer ${id} calls ${timer.callback}, which nobody registered`);
   }
   for (let at = 1; at < heap.length; at++) {

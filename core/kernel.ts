@@ -3,9 +3,11 @@ import type { EndedCall, KernelEvent } from "./input.ts";
 import type { KernelState } from "./state.ts";
 import type { Hooks } from "./hooks.ts";
 import type { StepTable } from "./sched/steps.ts";
+import type { Task } from "./sched/task.ts";
 import type { FileOperations } from "./fs/file.ts";
 import type { VmOperations } from "./mm/vma.ts";
 import type { TimerCallback } from "./time/timer.ts";
+import type { TimerFunction } from "./time/timer_list.ts";
 import type { SyscallRow } from "./syscalls/row.ts";
 
 export interface Kernel {
@@ -20,6 +22,7 @@ export interface Tables {
   fileOperations: Map<string, FileOperations>;
   vmOperations: Map<string, VmOperations>;
   timerCallbacks: Map<string, TimerCallback>;
+  timerFunctions: Map<string, TimerFunction>;
   /** x86-64 number → row; a hole answers ENOSYS. */
   syscalls: (SyscallRow | undefined)[];
   syscallNames: Map<string, SyscallRow>;
@@ -36,8 +39,12 @@ export interface Turn {
   budget: number;
   /** Tid of the task whose step is running, 0 in timer context and between steps. */
   current: number;
+  /** The same task, so that nobody need look it up; null with `current` 0. */
+  task: Task | null;
   /** Index of the CPU that runs. */
   cpu: number;
+  /** Whose time charged work is: the running task's, or that of a hard interrupt or a softirq on the CPU. */
+  account: "task" | "irq" | "softirq";
   /** The preemption count of the interrupt under way; a task's own is in the task. */
   preemptCount: number;
   /** A log record came while somebody sleeps on /dev/kmsg; `handle` wakes them. */

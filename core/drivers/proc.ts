@@ -2,7 +2,7 @@
 import { procFile } from "../fs/proc/registry.ts";
 import type { Kernel } from "../kernel.ts";
 import { formatLoad } from "../lib/fixed.ts";
-import { activeTasks, loadsNow } from "../process/loadavg.ts";
+import { activeTasks, loadsNow } from "../sched/loadavg.ts";
 
 /** Three averages, runnable tasks of all, and the newest pid. */
 function loadavg(k: Kernel): string {

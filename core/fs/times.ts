@@ -1,20 +1,19 @@
 /** Time stamps of files. */
 import type { Kernel } from "../kernel.ts";
-import { now, tickNs } from "../time/clock.ts";
+import { now, tickStartNs } from "../time/clock.ts";
 import type { Inode } from "./inode.ts";
 
 // The last answer: of many calls in one tick only the first makes bigints.
-let tickStartNs = -1;
+let lastNs = -1;
 let offsetNs = 0n;
 let answer = 0n;
 
 /** The time that a changed file is stamped with: the real time at the last tick, ns since 1970 (current_time). */
 export function currentTime(k: Kernel): bigint {
-  const tick = tickNs(k);
-  const startNs = Math.floor(now(k) / tick) * tick;
+  const startNs = tickStartNs(k, now(k));
   const { realtimeOffsetNs } = k.state.time;
-  if (startNs !== tickStartNs || realtimeOffsetNs !== offsetNs) {
-    tickStartNs = startNs;
+  if (startNs !== lastNs || realtimeOffsetNs !== offsetNs) {
+    lastNs = startNs;
     offsetNs = realtimeOffsetNs;
     answer = BigInt(startNs) + realtimeOffsetNs;
   }

@@ -98,7 +98,7 @@ function runSoftirqs(k: Kernel): void {
     const { pending } = cpu;
     cpu.pending = 0;
     localIrqEnable(k);
-    for (let nr = 0; nr < actions.length; nr++) {
+    for (let nr = 0; nr < cpu.softirqs.length; nr++) {
       if ((pending >> nr & 1) === 0) continue;
       cpu.softirqs[nr]++;
       charge(k, ACTION_NS);

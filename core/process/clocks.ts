@@ -5,8 +5,9 @@ import {
   CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID,
 } from "../abi/time.ts";
 import type { Kernel } from "../kernel.ts";
+import { taskTimes } from "../sched/cpu_time.ts";
 import { groupOf, type Task } from "../sched/task.ts";
-import { boottimeNs, now, realtimeNs, tickNs } from "../time/clock.ts";
+import { boottimeNs, now, realtimeNs, tickNs, tickStartNs } from "../time/clock.ts";
 import { groupTimes } from "./cputime.ts";
 
 /** Low bits of a negative id: whose time, and which of it; the rest is the pid, inverted. */
@@ -46,7 +47,7 @@ function cpuClock(pid: number, low: number): number {
 export function cpuClockNs(k: Kernel, clock: number): number | null {
   const target = k.state.sched.tasks.get(~(clock >> 3));
   if (target === undefined) return null;
-  const { utimeNs, stimeNs } = (clock & PER_THREAD) !== 0 ? target : groupTimes(k, groupOf(k, target));
+  const { utimeNs, stimeNs } = (clock & PER_THREAD) !== 0 ? taskTimes(k, target) : groupTimes(k, groupOf(k, target));
   return (clock & WHICH) === USER_ONLY ? utimeNs : utimeNs + stimeNs;
 }
 
@@ -61,8 +62,8 @@ export function clockNs(k: Kernel, task: Task, clock: number): number | bigint {
     case CLOCK_REALTIME: case CLOCK_TAI: return realtimeNs(k);
     case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: return now(k);
     case CLOCK_BOOTTIME: return boottimeNs(k);
-    case CLOCK_MONOTONIC_COARSE: return now(k) - (now(k) % tickNs(k));
-    case CLOCK_REALTIME_COARSE: return realtimeNs(k) - BigInt(now(k) % tickNs(k));
+    case CLOCK_MONOTONIC_COARSE: return tickStartNs(k, now(k));
+    case CLOCK_REALTIME_COARSE: return BigInt(tickStartNs(k, now(k))) + k.state.time.realtimeOffsetNs;
     default: {
       const full = fullCpuClock(k, task, clock);
       return (full === null ? null : cpuClockNs(k, full)) ?? -EINVAL;
@@ -74,7 +75,7 @@ export function clockNs(k: Kernel, task: Task, clock: number): number | bigint {
 export function clockResolution(k: Kernel, task: Task, clock: number): number {
   if (clockNs(k, task, clock) === -EINVAL) return -EINVAL;
   const ticked = clock === CLOCK_MONOTONIC_COARSE || clock === CLOCK_REALTIME_COARSE || (clock < 0 && (clock & WHICH) !== FINE);
-  return ticked ? tickNs(k) : 1;
+  return ticked ? Math.round(tickNs(k)) : 1;
 }
 
 /** Sets CLOCK_REALTIME; CLOCK_MONOTONIC goes on as it was. */

@@ -1,21 +1,17 @@
 /** CPU time of threads and processes, and what getrusage tells of them. */
 import type { Kernel } from "../kernel.ts";
 import { rssPages } from "../mm/space.ts";
+import { taskTimes, type CpuTimes } from "../sched/cpu_time.ts";
 import { groupOf, taskOf, type Task, type ThreadGroup } from "../sched/task.ts";
-
-export interface CpuTimes {
-  utimeNs: number;
-  stimeNs: number;
-}
 
 /** Of all threads that the group has had. */
 export function groupTimes(k: Kernel, group: ThreadGroup): CpuTimes {
   let utimeNs = group.deadUtimeNs;
   let stimeNs = group.deadStimeNs;
   for (const tid of group.threads) {
-    const task = taskOf(k, tid);
-    utimeNs += task.utimeNs;
-    stimeNs += task.stimeNs;
+    const own = taskTimes(k, taskOf(k, tid));
+    utimeNs += own.utimeNs;
+    stimeNs += own.stimeNs;
   }
   return { utimeNs, stimeNs };
 }
@@ -31,7 +27,7 @@ export interface Usage extends CpuTimes {
 
 export function taskUsage(k: Kernel, task: Task): Usage {
   return {
-    utimeNs: task.utimeNs, stimeNs: task.stimeNs, minFlt: task.minFlt, majFlt: task.majFlt,
+    ...taskTimes(k, task), minFlt: task.minFlt, majFlt: task.majFlt,
     voluntarySwitches: task.voluntarySwitches, involuntarySwitches: task.involuntarySwitches,
     maxRssPages: maxRss(k, groupOf(k, task)),
   };

@@ -17,7 +17,7 @@ import { wake } from "../sched/wait_queue.ts";
 import { keepUsage } from "./cputime.ts";
 import { exitFutexes } from "./futex_exit.ts";
 import { exitTimers } from "./itimer.ts";
-import { sampleLoad } from "./loadavg.ts";
+import { sampleLoad } from "../sched/loadavg.ts";
 import { notifyExit, orphanedByExit } from "./notify.ts";
 import { reap } from "./reap.ts";
 import { reparentChildren } from "./reparent.ts";

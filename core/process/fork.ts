@@ -23,7 +23,7 @@ import { sleepOn } from "../sched/wait_queue.ts";
 import { copyFrames } from "./clone_frames.ts";
 import { addGroup, announce, blankGroup, blankTask, newHandlers } from "./create.ts";
 import { INIT_PID, PROCESS_LIMIT } from "./limits.ts";
-import { sampleLoad } from "./loadavg.ts";
+import { sampleLoad } from "../sched/loadavg.ts";
 import { allocPid } from "./pid.ts";
 import { putHandlers, removeGroup } from "./reap.ts";
 

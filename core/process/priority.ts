@@ -6,9 +6,10 @@ import { RLIMIT_NICE, RLIMIT_RTPRIO } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
 import { rlimit } from "../sched/rlimit.ts";
-import { dequeue, enqueue } from "../sched/run_queue.ts";
+import { schedSlice } from "../sched/fair.ts";
+import { affinityChanged, reweigh, rrTicks } from "../sched/run_queue.ts";
 import type { Task } from "../sched/task.ts";
-import { now } from "../time/clock.ts";
+import { jiffiesToNsecs, nsecsToJiffies } from "../time/jiffies.ts";
 
 const MAX_RT_PRIORITY = 99;
 
@@ -27,7 +28,7 @@ export function setNice(k: Kernel, task: Task, target: Task, nice: number): numb
   const mine = task.cred.euid === target.cred.uid || task.cred.euid === target.cred.euid;
   if (!mine && !capable(task, CAP_SYS_NICE)) return -EPERM;
   if (nice < target.nice && !mayNice(k, task, target, nice)) return -EACCES;
-  target.nice = nice;
+  reweigh(k, target, () => { target.nice = nice; });
   return 0;
 }
 
@@ -51,17 +52,24 @@ function denied(k: Kernel, task: Task, target: Task, policy: number, priority: n
   return !sameOwner(task, target) || (target.resetOnFork && !reset);
 }
 
-/**
- * Sets policy and real-time priority: 0, -EINVAL, -EPERM. Differs from Linux: they are kept and told, the scheduler treats all
- * tasks alike, and there is no SCHED_DEADLINE (-EINVAL).
- */
+/** Sets policy and real-time priority: 0, -EINVAL, -EPERM. Differs from Linux: there is no SCHED_DEADLINE (-EINVAL). */
 export function setPolicy(k: Kernel, task: Task, target: Task, policy: number, priority: number, reset: boolean): number {
   if (!isPolicy(policy) || priority < 0 || priority > MAX_RT_PRIORITY || isRealTime(policy) !== (priority !== 0)) return -EINVAL;
   if (denied(k, task, target, policy, priority, reset)) return -EPERM;
-  target.policy = policy;
-  target.rtPriority = priority;
+  reweigh(k, target, () => {
+    target.policy = policy;
+    target.rtPriority = priority;
+  });
   target.resetOnFork = reset;
   return 0;
+}
+
+/** How long a task has the CPU while others of its kind wait, ns in whole jiffies; 0 of SCHED_FIFO (sched_rr_get_interval). */
+export function rrInterval(k: Kernel, target: Task): number {
+  if (target.policy === SCHED_FIFO) return 0;
+  if (target.policy === SCHED_RR) return jiffiesToNsecs(k, rrTicks(k));
+  const cpu = k.state.sched.cpus[target.cpu];
+  return jiffiesToNsecs(k, nsecsToJiffies(k, schedSlice(k, cpu, target, target.state === "runnable" ? 0 : 1)));
 }
 
 /** Lets a task run on the CPUs of `mask` only, those that there are: 0, -EINVAL when none of them is, -EPERM. */
@@ -71,20 +79,6 @@ export function setAffinity(k: Kernel, task: Task, target: Task, mask: number): 
   const usable = mask & (2 ** k.state.machine.cpus - 1);
   if (usable === 0) return -EINVAL;
   target.affinity = usable;
-  if ((usable >> target.cpu & 1) === 1 || target.state !== "runnable") return 0;
-  if (target === task) moveRunning(k, target);
-  else {
-    dequeue(k, target);
-    enqueue(k, target);
-  }
+  affinityChanged(k, target);
   return 0;
-}
-
-/** The running task goes on elsewhere from its next step; the scheduler takes it off this CPU as the step ends. */
-function moveRunning(k: Kernel, task: Task): void {
-  const cpu = k.state.sched.cpus.find(({ id }) => (task.affinity >> id & 1) === 1);
-  if (cpu === undefined) return;
-  task.cpu = cpu.id;
-  task.readyNs = now(k);
-  cpu.queue.push(task.tid);
 }

@@ -1,7 +1,7 @@
 /** What processes keep beside their tasks: who waits on futexes, the names of the machine, the load. */
 import { UTS_DOMAINNAME, UTS_NODENAME } from "../abi/release.ts";
 import type { FutexWaiter } from "./futex.ts";
-import type { LoadSample } from "./loadavg.ts";
+import type { LoadSample } from "../sched/loadavg.ts";
 
 export interface ProcessState {
   nodename: string;
@@ -13,6 +13,6 @@ export interface ProcessState {
 
 export function processInit(): ProcessState {
   return {
-    nodename: UTS_NODENAME, domainname: UTS_DOMAINNAME, futexWaiters: [], load: { loads: [0, 0, 0], atNs: 0 },
+    nodename: UTS_NODENAME, domainname: UTS_DOMAINNAME, futexWaiters: [], load: { loads: [0, 0, 0], samples: 0, nextNs: 0 },
   };
 }

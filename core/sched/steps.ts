@@ -3,6 +3,7 @@ import { assert, must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "./task.ts";
 import { beginSleep, interruptedBy, sleepForbidden, type SleepAction } from "./wait_queue.ts";
+import { beginBurst, inBurst } from "./burst.ts";
 import { charge, costs } from "./cost.ts";
 import { scheduleBug } from "./preempt.ts";
 
@@ -122,15 +123,8 @@ function applyResult(k: Kernel, task: Task, table: StepTable, frame: Frame, resu
     case "next": return advance(k, task, table, frame);
     case "to": frame.step = result.step; return;
     case "run":
-      charge(k, result.ns);
-      task.utimeNs += result.ns;
-      task.stimeNs -= result.ns;
-      // A program that only computes takes its signals as an interrupt returns to it; kernel code looks for itself.
-      if (task.signalPending && inUserCode(task)) {
-        pushFrame(task, "signals", {});
-        return;
-      }
-      return advance(k, task, table, frame);
+      if (!beginBurst(k, task, result.ns)) advance(k, task, table, frame);
+      return;
     case "enter": pushFrame(task, result.code, result.locals); return;
     case "exit": task.frames.length = 0; return;
     case "sleep":
@@ -140,8 +134,27 @@ function applyResult(k: Kernel, task: Task, table: StepTable, frame: Frame, resu
   }
 }
 
-function inUserCode({ kind, frames }: Task): boolean {
-  return kind === "program" && !frames.some(({ code }) => code === "syscall" || code === "exit");
+/** A program that only computes takes its signals at once, as an interrupt returns to it; kernel code looks for itself. */
+export function takesSignals({ kind, frames, signalPending }: Task): boolean {
+  return signalPending && kind === "program" && !frames.some(({ code }) => code === "syscall" || code === "exit");
+}
+
+/** The burst of the innermost frame is over: the frame goes on. */
+export function finishBurst(k: Kernel, task: Task): void {
+  const { se, frames } = task;
+  const frame = frames[se.burstFrame];
+  // Frames above it, of a signal that came in between, end first.
+  if (frame !== undefined && frame.code === se.burstCode && se.burstFrame < frames.length - 1) return;
+  const ended = frame !== undefined && frame.code === se.burstCode;
+  se.burstCode = "";
+  if (!ended) return;
+  if (takesSignals(task)) pushFrame(task, "signals", {});
+  else advance(k, task, must(stepTables, frame.code), frame);
+}
+
+/** A signal comes in the middle of a burst: what is left of it goes on afterwards. */
+export function interruptBurst(task: Task): void {
+  pushFrame(task, "signals", {});
 }
 
 function advance(k: Kernel, task: Task, table: StepTable, frame: Frame): void {
@@ -157,5 +170,7 @@ function endFrame(k: Kernel, task: Task, { name, undo }: StepTable, frame: Frame
   const below = task.frames[task.frames.length - 1];
   if (below === undefined) return k.tables.hooks.taskReturned(k, task, ret);
   below.ret = ret;
+  // One that computes was only interrupted.
+  if (inBurst(task)) return;
   advance(k, task, must(stepTables, below.code), below);
 }

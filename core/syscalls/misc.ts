@@ -11,7 +11,7 @@ import { bytesName, nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { freePages, totalPages } from "../mm/page_alloc.ts";
 import { accessOk, copyFromUser, copyToUser, putUser32, type Addr } from "../mm/usercopy.ts";
-import { FSHIFT, loadsNow } from "../process/loadavg.ts";
+import { FSHIFT, loadsNow } from "../sched/loadavg.ts";
 import { capable } from "../sched/cred.ts";
 import { randomBytes } from "../sched/random.ts";
 import { enter, steps, to, type SyscallResult } from "../sched/steps.ts";

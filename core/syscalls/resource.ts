@@ -12,9 +12,9 @@ import { getI32, getU64, putU32, putU64 } from "../lib/bytes.ts";
 import { copyFromUser, type Addr } from "../mm/usercopy.ts";
 import { childrenUsage, groupUsage, taskUsage } from "../process/cputime.ts";
 import { findTask, groupsOfPgrp } from "../process/pid.ts";
-import { isRealTime, setAffinity, setNice, setPolicy } from "../process/priority.ts";
+import { isRealTime, rrInterval, setAffinity, setNice, setPolicy } from "../process/priority.ts";
 import { isResource, mayPrlimit, setRlimit } from "../process/rlimits.ts";
-import { requeueLast } from "../sched/run_queue.ts";
+import { schedYield } from "../sched/run_queue.ts";
 import type { Rlimit } from "../sched/rlimit.ts";
 import { groupOf, taskOf, type Task } from "../sched/task.ts";
 import { choice, int, structIn, structOut, uint, type ArgType } from "./args.ts";
@@ -152,21 +152,15 @@ function priorityBound(policy: number, bound: number): number {
   return isRealTime(policy) ? bound : TIME_SHARING.includes(policy) ? 0 : -EINVAL;
 }
 
-const RR_TIMESLICE_NS = 100_000_000;
-/** sysctl_sched_latency for one CPU; it grows with the logarithm of their number. */
-const LATENCY_NS = 6_000_000;
-
 function sysSchedRrGetInterval(k: Kernel, task: Task, [pid, tp]: [number, Addr]): number {
   if (pid < 0) return -EINVAL;
   const target = findTask(k, task, pid);
   if (target === null) return -ESRCH;
-  const fair = LATENCY_NS * (1 + (31 - Math.clz32(Math.min(k.state.machine.cpus, 8))));
-  const sliceNs = target.policy === SCHED_RR ? RR_TIMESLICE_NS : target.policy === SCHED_FIFO ? 0 : fair;
-  return give(k, task, tp, timeBytes(NSEC_PER_SEC, sliceNs));
+  return give(k, task, tp, timeBytes(NSEC_PER_SEC, rrInterval(k, target)));
 }
 
 function sysSchedYield(k: Kernel, task: Task): number {
-  requeueLast(k, task);
+  schedYield(k, task);
   return 0;
 }
 

@@ -17,7 +17,8 @@ import { capable } from "../sched/cred.ts";
 import { enter, steps, type SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { signalPending, sleepUntil } from "../sched/wait_queue.ts";
-import { jiffies, now, realtimeNs } from "../time/clock.ts";
+import { now, realtimeNs } from "../time/clock.ts";
+import { jiffies, jiffiesToClockT } from "../time/jiffies.ts";
 import { choice, flags, structIn, structOut } from "./args.ts";
 import { structCodec } from "./codec.ts";
 import { give, nsOf, readTimespec, remainderOut, timeBytes, timespec, timeval } from "./codecs/time.ts";
@@ -196,7 +197,7 @@ function sysTimes(k: Kernel, task: Task, [buf]: [Addr]): number {
     });
     if (give(k, task, buf, bytes) !== 0) return -EFAULT;
   }
-  return Number((jiffies(k) * BigInt(USER_HZ)) / BigInt(k.state.machine.hz));
+  return jiffiesToClockT(k, jiffies(k));
 }
 
 const timezone = structCodec("timezone", timezoneLayout);

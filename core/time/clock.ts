@@ -3,12 +3,11 @@ import type { Kernel } from "../kernel.ts";
 
 export const NS_PER_SEC = 1_000_000_000;
 
-/** Kernel time of the running step, ns since boot (CLOCK_MONOTONIC); never goes back. */
+/** Kernel time (CLOCK_MONOTONIC), ns since boot: in a step or an interrupt the clock of the CPU that runs it, else the time of the last event. */
 export function now(k: Kernel): number {
-  const { time } = k.state;
-  const cpuNs = k.state.sched.cpus[k.turn.cpu].clockNs;
-  if (cpuNs > time.nowNs) time.nowNs = cpuNs;
-  return time.nowNs;
+  const { clockNs } = k.state.sched.cpus[k.turn.cpu];
+  const { nowNs } = k.state.time;
+  return clockNs > nowNs ? clockNs : nowNs;
 }
 
 /** CLOCK_REALTIME, ns since 1970. */
@@ -21,17 +20,31 @@ export function boottimeNs(k: Kernel): number {
   return now(k) + k.state.time.suspendedNs;
 }
 
-/** ns of one jiffy. */
+/** ns of one jiffy; no whole number at 300 Hz. */
 export function tickNs(k: Kernel): number {
   return NS_PER_SEC / k.state.machine.hz;
 }
 
-/** Jiffies since boot, from 0; the kernel's own counter starts 300 s before its 32-bit wrap. */
+/** Jiffies since boot, from 0; the kernel's own counter (jiffies.ts) starts elsewhere. */
 export function ticks(k: Kernel): number {
-  return Math.floor(now(k) / tickNs(k));
+  return ticksAt(k, now(k));
 }
 
-/** The kernel's jiffies: INITIAL_JIFFIES is -300 s as 32 bits, widened to 64. */
-export function jiffies(k: Kernel): bigint {
-  return BigInt(2 ** 32 - 300 * k.state.machine.hz + ticks(k));
+/** Jiffies that were complete at kernel time `ns`. */
+export function ticksAt(k: Kernel, ns: number): number {
+  const { hz } = k.state.machine;
+  const seconds = Math.floor(ns / NS_PER_SEC);
+  return seconds * hz + Math.floor(((ns - seconds * NS_PER_SEC) * hz) / NS_PER_SEC);
+}
+
+/** The start of the jiffy that runs at kernel time `ns`, ns: what the coarse clocks show. */
+export function tickStartNs(k: Kernel, ns: number): number {
+  return tickTimeNs(k, ticksAt(k, ns));
+}
+
+/** Kernel time of the tick with this number, ns. */
+export function tickTimeNs(k: Kernel, tick: number): number {
+  const { hz } = k.state.machine;
+  const seconds = Math.floor(tick / hz);
+  return seconds * NS_PER_SEC + Math.ceil(((tick - seconds * hz) * NS_PER_SEC) / hz);
 }

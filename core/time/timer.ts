@@ -1,11 +1,17 @@
-/** Timers on kernel time (hrtimer): armed with an absolute expiry, fired in order of (time, sequence). */
+/** Timers on kernel time (hrtimer): armed with an absolute expiry, fired to the nanosecond in order of (time, sequence). */
 import { assert, must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
+import { now } from "./clock.ts";
+import { jiffyNs } from "./jiffies.ts";
+import { peekWheel, wheelNs } from "./timer_list.ts";
+import { NEVER } from "./wheel.ts";
 
 export interface HrTimer {
   id: number;
   expiresNs: number;
   sequence: number;
+  /** The CPU that armed it, and that it interrupts. */
+  cpu: number;
   /** Name of a registered callback. */
   callback: string;
   arg: number;
@@ -26,40 +32,76 @@ export function armTimer(k: Kernel, { expiresNs, callback, arg }: { expiresNs: n
   const { time } = k.state;
   const id = time.nextTimer++;
   const sequence = time.nextSequence++;
-  time.timers.set(id, { id, expiresNs, sequence, callback, arg });
-  push(time.heap, [expiresNs, sequence, id]);
+  time.timers.set(id, { id, expiresNs, sequence, cpu: k.turn.cpu, callback, arg });
+  push(time.heap, [Math.max(expiresNs, earliestNs(k)), sequence, id]);
   return id;
 }
 
+/** An interrupt takes at least so long, ns: a timer that arms itself at once comes back after it. */
+const INTERRUPT_NS = 500;
+
+/** A timer that is due already fires now, not in the past; and no interrupt comes in before the one under way has ended. */
+function earliestNs(k: Kernel): number {
+  return k.turn.current === 0 ? now(k) + INTERRUPT_NS : now(k);
+}
+
+/** Entries of cancelled timers in the heap, above as many as there are timers, that are borne before they are cleared away. */
+const STALE = 64;
+
 /** Disarms a timer; false when it has fired or was never armed. */
 export function cancelTimer(k: Kernel, id: number): boolean {
-  const cancelled = k.state.time.timers.delete(id);
-  if (k.state.time.timers.size === 0) k.state.time.heap.length = 0;
+  const { time } = k.state;
+  const { timers, heap } = time;
+  const cancelled = timers.delete(id);
+  if (timers.size === 0) heap.length = 0;
+  else if (heap.length > 2 * timers.size + STALE) {
+    time.heap = [];
+    for (const entry of heap) if (timers.get(entry[2])?.sequence === entry[1]) push(time.heap, entry);
+  }
   return cancelled;
 }
 
-/** When the next timer is due, ns; Infinity for none. */
-export function nextExpiryNs(k: Kernel): number {
+/** When the next timer of the heap is due, ns; NEVER for none. */
+export function heapNs(k: Kernel): number {
   const { heap, timers } = k.state.time;
   while (heap.length > 0 && timers.get(heap[0][2])?.sequence !== heap[0][1]) pop(heap);
-  return heap.length === 0 ? Infinity : heap[0][0];
+  return heap.length === 0 ? NEVER : heap[0][0];
 }
 
-/** The same, as a look: the heap stays as it is. */
+/** When the next timer of any kind is due, ns; NEVER for none. */
+export function nextExpiryNs(k: Kernel): number {
+  return Math.min(heapNs(k), wheelNs(k));
+}
+
+/** The same as a look: Infinity for none. */
 export function peekExpiryNs(k: Kernel): number {
   const { heap, timers } = k.state.time;
-  if (heap.length === 0 || timers.get(heap[0][2])?.sequence === heap[0][1]) return heap.length === 0 ? Infinity : heap[0][0];
-  let first = Infinity; // a cancelled timer lies on top
-  for (const { expiresNs } of timers.values()) if (expiresNs < first) first = expiresNs;
-  return first;
+  let first = Infinity;
+  if (heap.length > 0 && timers.get(heap[0][2])?.sequence === heap[0][1]) first = heap[0][0];
+  else for (const { expiresNs } of timers.values()) if (expiresNs < first) first = expiresNs; // a cancelled timer lies on top
+  const jiffy = peekWheel(k);
+  return jiffy === NEVER ? first : Math.min(first, jiffyNs(k, jiffy));
 }
 
-/** Fires the first timer. */
+/** The timer that is due first; the heap must not be empty. */
+export function firstTimer(k: Kernel): HrTimer {
+  const { heap, timers } = k.state.time;
+  return must(timers, heap[0][2]);
+}
+
+/** Fires the first timer, on the CPU that runs. */
 export function fireNext(k: Kernel): void {
   const [, , id] = pop(k.state.time.heap);
   const timer = must(k.state.time.timers, id);
   k.state.time.timers.delete(id);
   must(timerCallbacks, timer.callback)(k, timer.arg);
+}
+
+/** Moves an expiry by whole periods to after `nowNs`; `overruns` counts them, 0 when it is not due yet (hrtimer_forward). */
+export function hrtimerForward(expiresNs: number, nowNs: number, intervalNs: number): { expiresNs: number; overruns: number } {
+  if (nowNs < expiresNs) return { expiresNs, overruns: 0 };
+  const overruns = Math.floor((nowNs - expiresNs) / intervalNs) + 1;
+  return { expiresNs: expiresNs + overruns * intervalNs, overruns };
 }
 
 type Entry = [number, number, number];

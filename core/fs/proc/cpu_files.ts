@@ -2,31 +2,24 @@
 import { USER_HZ } from "../../abi/limits.ts";
 import { interruptCounts, softirqCounts } from "../../irq/counts.ts";
 import type { Kernel } from "../../kernel.ts";
+import { cpuAccount, type CpuAccount } from "../../sched/cpu_time.ts";
 import type { Cpu } from "../../sched/state.ts";
-import { NS_PER_SEC, now, ticks } from "../../time/clock.ts";
+import { NS_PER_SEC } from "../../time/clock.ts";
+import { jiffies } from "../../time/jiffies.ts";
 import { procFile } from "./registry.ts";
 
 const NANOSECONDS_PER_TICK = NS_PER_SEC / USER_HZ;
 const userTicks = (ns: number): number => Math.floor(Math.max(0, ns) / NANOSECONDS_PER_TICK);
 
-/** The share of all CPU time that was spent in user mode, 0 to 1. */
-function userShare(k: Kernel): number {
-  let userNs = 0;
-  let allNs = 0;
-  for (const { utimeNs, stimeNs } of k.state.sched.tasks.values()) {
-    userNs += Math.max(0, utimeNs);
-    allNs += Math.max(0, utimeNs + stimeNs);
-  }
-  for (const group of k.state.sched.groups.values()) {
-    userNs += group.deadUtimeNs + group.childUtimeNs;
-    allNs += group.deadUtimeNs + group.childUtimeNs + group.deadStimeNs + group.childStimeNs;
-  }
-  return allNs === 0 ? 0 : userNs / allNs;
+/** user nice system idle iowait irq softirq steal guest guest_nice, in hundredths of a second. */
+function cpuLine(name: string, { user, nice, system, idle, irq, softirq }: CpuAccount): string {
+  return `${name} ${[user, nice, system, idle, 0, irq, softirq, 0, 0, 0].map(userTicks).join(" ")}\n`;
 }
 
-/** user nice system idle iowait irq softirq steal guest guest_nice, in hundredths of a second. */
-function cpuLine(name: string, times: { user: number; system: number; idle: number }): string {
-  return `${name} ${times.user} 0 ${times.system} ${times.idle} 0 0 0 0 0 0\n`;
+function sumOf(accounts: CpuAccount[]): CpuAccount {
+  const sum: CpuAccount = { user: 0, nice: 0, system: 0, idle: 0, irq: 0, softirq: 0 };
+  for (const one of accounts) for (const key of Object.keys(sum) as (keyof CpuAccount)[]) sum[key] += one[key];
+  return sum;
 }
 
 /** Counts of hardware interrupts by line, for the sum in the intr line: 256 columns as the recorded kernel has. */
@@ -34,17 +27,7 @@ const INTERRUPT_LINES = 256;
 
 function statText(k: Kernel): string {
   const { cpus, forks, tasks } = k.state.sched;
-  const share = userShare(k);
-  const times = cpus.map((cpu) => {
-    const user = userTicks(cpu.busyNs * share);
-    return { user, system: userTicks(cpu.busyNs) - user, idle: userTicks(now(k) - cpu.busyNs) };
-  });
-  const sum = { user: 0, system: 0, idle: 0 };
-  for (const { user, system, idle } of times) {
-    sum.user += user;
-    sum.system += system;
-    sum.idle += idle;
-  }
+  const accounts = cpus.map((cpu) => cpuAccount(k, cpu));
   let running = 0;
   let blocked = 0;
   for (const task of tasks.values()) {
@@ -52,7 +35,7 @@ function statText(k: Kernel): string {
     if (task.state === "sleeping" && task.sleep?.mode === "uninterruptible" && task.kind !== "kthread") blocked++;
   }
   const bootSeconds = k.state.time.realtimeOffsetNs / BigInt(NS_PER_SEC);
-  return `${cpuLine("cpu ", sum)}${times.map((one, i) => cpuLine(`cpu${i}`, one)).join("")}`
+  return `${cpuLine("cpu ", sumOf(accounts))}${accounts.map((one, i) => cpuLine(`cpu${i}`, one)).join("")}`
     + `intr ${interruptCounts(k, INTERRUPT_LINES).join(" ")}\n`
     + `ctxt ${cpus.reduce((count, cpu) => count + cpu.contextSwitches, 0)}\nbtime ${bootSeconds}\nprocesses ${forks}\n`
     + `procs_running ${Math.max(1, running)}\nprocs_blocked ${blocked}\nsoftirq ${softirqCounts(k).join(" ")}\n`;
@@ -74,9 +57,17 @@ function cpuinfoOf(cpu: Cpu, count: number): string {
 }
 procFile("cpuinfo", (k) => k.state.sched.cpus.map((cpu) => cpuinfoOf(cpu, k.state.sched.cpus.length)).join(""));
 
-/** Version, the time in jiffies, and a line a CPU. */
+function ranNs(k: Kernel, cpu: Cpu): number {
+  const { user, nice, system } = cpuAccount(k, cpu);
+  return user + nice + system;
+}
+
+/**
+ * Version, the time in jiffies, and a line a CPU: six counters that stand still while kernel.sched_schedstats is 0, then the time that tasks
+ * have had and have waited, and how often one got the CPU. Differs from Linux: no lines of scheduling domains.
+ */
 function schedstatText(k: Kernel): string {
-  const lines = k.state.sched.cpus.map((cpu) => `cpu${cpu.id} 0 0 0 0 0 0 ${Math.floor(cpu.busyNs)} 0 ${cpu.contextSwitches}\n`);
-  return `version 15\ntimestamp ${2 ** 32 - 300 * k.state.machine.hz + ticks(k)}\n${lines.join("")}`;
+  const lines = k.state.sched.cpus.map((cpu) => `cpu${cpu.id} 0 0 0 0 0 0 ${ranNs(k, cpu)} ${cpu.runDelayNs} ${cpu.runs}\n`);
+  return `version 15\ntimestamp ${jiffies(k)}\n${lines.join("")}`;
 }
 procFile("schedstat", schedstatText);

@@ -2,7 +2,8 @@
 import { LINUX_BANNER } from "../../abi/release.ts";
 import type { Kernel } from "../../kernel.ts";
 import { centiseconds } from "../../lib/format.ts";
-import { boottimeNs, now } from "../../time/clock.ts";
+import { cpuAccount } from "../../sched/cpu_time.ts";
+import { boottimeNs } from "../../time/clock.ts";
 import { devicesText } from "../char_dev.ts";
 import { fileSystemTypes } from "../fs_type.ts";
 import { locksText } from "../locks.ts";
@@ -11,13 +12,13 @@ import { procDir, procFile, procLink } from "./registry.ts";
 
 /** Seconds since boot, and seconds that all CPUs together were idle. */
 function uptime(k: Kernel): string {
-  const idleNs = k.state.sched.cpus.reduce((sum, cpu) => sum + Math.max(0, now(k) - cpu.busyNs), 0);
+  const idleNs = k.state.sched.cpus.reduce((sum, cpu) => sum + cpuAccount(k, cpu).idle, 0);
   return `${centiseconds(boottimeNs(k))} ${centiseconds(idleNs)}\n`;
 }
 
 procFile("uptime", uptime);
 procFile("version", () => `${LINUX_BANNER}\n`);
-procFile("cmdline", () => "console=ttyS0\n");
+procFile("cmdline", ({ state: { machine } }) => `console=ttyS0${machine.ssmem === "fault" ? "" : ` ssmem=${machine.ssmem}`}\n`);
 procFile("devices", devicesText);
 procFile("misc", miscText);
 procFile("locks", locksText);

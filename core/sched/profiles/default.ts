@@ -15,7 +15,11 @@ export const defaultProfile: CostProfile = {
   pageCopyNs: 400,
   // lmbench figures for two small processes on such a machine lie between 1 and 2 µs.
   contextSwitchNs: 1200,
+  // Li, Ding and Shen ("Quantifying the cost of context switch", 2007) find a few µs for a small working set that must be fetched again.
+  migrationNs: 2500,
   wakeNs: 300,
+  // An interrupt of the local APIC timer with its handler takes around half a microsecond of such a CPU (cyclictest, perf on idle laptops).
+  interruptNs: 500,
   // The report's clean cells: 2.1 to 2.5 µs for read, write and send of 512 bytes; of the send about half is the segment's way,
   // which bytes that join a queue are spared.
   tcpSendNs: 500,

@@ -15,7 +15,11 @@ export interface CostProfile {
   /** Copying a page on write. */
   pageCopyNs: number;
   contextSwitchNs: number;
+  /** A task runs on another CPU than before: what it used is in the old one's caches. */
+  migrationNs: number;
   wakeNs: number;
+  /** A timer or device interrupts a CPU: entry, acknowledgement, exit. */
+  interruptNs: number;
   /** Putting bytes into a connection's send queue. */
   tcpSendNs: number;
   /** A TCP segment over loopback, down the stack, through the softirq, and into the receiver's queue. */

@@ -4,7 +4,7 @@ import type { Json } from "../../../core/input.ts";
 import { createDriven, createProgram, kthread, PROCESS_LIMIT } from "../../../core/process/create.ts";
 import { processInvariants } from "../../../core/process/invariants.ts";
 import { allocPid } from "../../../core/process/pid.ts";
-import { loadsNow } from "../../../core/process/loadavg.ts";
+import { loadsNow } from "../../../core/sched/loadavg.ts";
 import { NEXT, run, steps, to } from "../../../core/sched/steps.ts";
 import { taskOf } from "../../../core/sched/task.ts";
 import { sys } from "../../../core/syscalls/enter.ts";
@@ -212,7 +212,6 @@ describe("what runs by itself", () => {
 describe("the load average", () => {
   test("rises while tasks run, falls when they rest", () => {
     for (let made = 0; made < 3; made++) kthread(m.kernel, `busy/${made}`, busy, {});
-    m.kernel.state.process.load = { loads: [0, 0, 0], atNs: 0 };
     m.advance(30_000);
     const [one, five] = loadsNow(m.kernel).loads;
     expect(one).toBeGreaterThan(five);

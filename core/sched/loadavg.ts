@@ -1,12 +1,13 @@
-/** The load average (kernel/sched/loadavg.c): computed when somebody looks, from samples taken as processes come and go. */
+/** The load average (kernel/sched/loadavg.c): samples every five seconds, taken when somebody looks or changes what they would show. */
 import type { Kernel } from "../kernel.ts";
-import { now, tickNs } from "../time/clock.ts";
+import { now, tickTimeNs } from "../time/clock.ts";
 
 export interface LoadSample {
   /** Over 1, 5 and 15 minutes, with FSHIFT fraction bits. */
   loads: number[];
-  /** Kernel time up to which they are computed. */
-  atNs: number;
+  /** Samples that are in them, and kernel time of the next one. */
+  samples: number;
+  nextNs: number;
 }
 
 export const FSHIFT = 11;
@@ -40,24 +41,26 @@ function decay(load: number, exponent: number, active: number): number {
   return Math.floor(sum / FIXED_1);
 }
 
-/**
- * The three averages now, with FSHIFT fraction bits. Differs from Linux: between two samples the tasks that are active now
- * count as active all the time.
- */
+/** Ticks between two samples: LOAD_FREQ, a tick more than five seconds so that it meets nobody's rhythm. */
+const loadTicks = (k: Kernel): number => 5 * k.state.machine.hz + 1;
+
+/** The three averages now, with FSHIFT fraction bits. */
 export function loadsNow(k: Kernel): LoadSample {
   const { load } = k.state.process;
-  const periodNs = (5 * k.state.machine.hz + 1) * tickNs(k);
-  const periods = Math.floor((now(k) - load.atNs) / periodNs);
-  if (periods <= 0) return { loads: [...load.loads], atNs: load.atNs };
+  const nowNs = now(k);
+  if (nowNs < load.nextNs) return { ...load, loads: [...load.loads] };
+  if (load.nextNs === 0) return { loads: [...load.loads], samples: 0, nextNs: tickTimeNs(k, loadTicks(k)) };
+  let { samples, nextNs } = load;
+  // All tasks are as they were: the samples since then are alike.
+  const before = samples;
+  samples += Math.floor((nowNs - nextNs) / (tickTimeNs(k, loadTicks(k)) + 1)) + 1;
+  while ((nextNs = tickTimeNs(k, (samples + 1) * loadTicks(k))) <= nowNs) samples++;
   const { running, uninterruptible } = activeTasks(k);
   const active = (running + uninterruptible) * FIXED_1;
-  return {
-    loads: load.loads.map((old, at) => decay(old, fixedPower(EXPONENTS[at], periods), active)),
-    atNs: load.atNs + periods * periodNs,
-  };
+  return { loads: load.loads.map((old, at) => decay(old, fixedPower(EXPONENTS[at], samples - before), active)), samples, nextNs };
 }
 
-/** Brings the averages up to date; whoever changes how many tasks there are calls it before. */
+/** Takes the samples that are due; whoever changes how many tasks are active calls it before. */
 export function sampleLoad(k: Kernel): void {
-  k.state.process.load = loadsNow(k);
+  if (now(k) >= k.state.process.load.nextNs) k.state.process.load = loadsNow(k);
 }

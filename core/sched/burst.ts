@@ -1,0 +1,61 @@
+/** Bursts of computing: a task holds its CPU for a time, in which it may be interrupted, preempted and held back. */
+import type { Kernel } from "../kernel.ts";
+import { charge, chargeBurst } from "./cost.ts";
+import type { Cpu } from "./state.ts";
+import type { Task } from "./task.ts";
+import { NEVER } from "../time/wheel.ts";
+
+/** The programs of a command count as driven for this long, ns. */
+const PROGRAM_GRACE_NS = 1_000_000_000;
+
+/** Kernel time up to which a task may run: work that somebody drives is never held back, nor what forbids preemption; autonomous work stops at the limit. */
+export function allowedUntil(k: Kernel, task: Task): number {
+  if (task.kind === "driven" || task.preemptCount !== 0) return NEVER;
+  const { limitNs } = k.state.time;
+  return task.kind === "program" ? Math.max(limitNs, task.startNs + PROGRAM_GRACE_NS) : limitNs;
+}
+
+/** Whether the limit lets a task run on a CPU now. */
+export function mayRun(k: Kernel, cpu: Cpu, task: Task): boolean {
+  return allowedUntil(k, task) > Math.max(cpu.clockNs, k.state.time.nowNs);
+}
+
+/** The innermost frame of the task computes. */
+export function inBurst({ se, frames }: Task): boolean {
+  return se.burstNs > 0 && se.burstFrame === frames.length - 1 && frames[se.burstFrame].code === se.burstCode;
+}
+
+/** Begins a burst of the innermost frame; false when it is over at once. */
+export function beginBurst(k: Kernel, task: Task, ns: number): boolean {
+  const whole = Math.floor(ns);
+  if (whole <= 0) return false;
+  const { se, frames } = task;
+  if (task.kind === "driven") k.state.time.limitNs += whole;
+  if (se.burstNs > 0 && se.burstFrame < frames.length - 1 && frames[se.burstFrame]?.code === se.burstCode) {
+    // A frame below computes and was interrupted for this one: only one burst is kept.
+    charge(k, whole);
+    return false;
+  }
+  se.burstNs = whole;
+  se.burstFrame = frames.length - 1;
+  se.burstCode = frames[se.burstFrame].code;
+  return true;
+}
+
+/** Lets time pass on a CPU up to `atNs`: the burst of its task goes on as far as it may, and for the rest the CPU idles. */
+export function advanceCpu(k: Kernel, cpu: Cpu, atNs: number): void {
+  const gap = atNs - cpu.clockNs;
+  if (gap <= 0) return;
+  let worked = 0;
+  if (cpu.curr !== 0 && !cpu.held) {
+    const task = k.state.sched.tasks.get(cpu.curr);
+    if (task !== undefined && inBurst(task)) {
+      worked = Math.max(0, Math.min(gap, task.se.burstNs, allowedUntil(k, task) - cpu.clockNs));
+      task.se.burstNs -= worked;
+      chargeBurst(cpu, task, worked);
+      if (k.state.time.doneNs < cpu.clockNs + worked) k.state.time.doneNs = cpu.clockNs + worked;
+    }
+  }
+  cpu.idleNs += gap - worked;
+  cpu.clockNs = atNs;
+}
