@@ -1,6 +1,7 @@
 /** What the service shows of a kernel: processes, clock, calls, trace. All pure. */
 import { signalName } from "./abi/signal.ts";
 import type { CallAnswer, Json } from "./input.ts";
+import { wqWorkerComm } from "./irq/workqueue.ts";
 import type { Kernel } from "./kernel.ts";
 import { peekUser } from "./mm/access.ts";
 import type { LogRecord } from "./sched/printk.ts";
@@ -40,7 +41,7 @@ function viewOf(k: Kernel, group: ThreadGroup): ProcessView {
   const signals: { [name: string]: number } = {};
   for (const [number, count] of handlersOf(k, group).counts) signals[signalName(number)] = count;
   return {
-    pid: group.tgid, ppid: group.parent, uid: task.cred.uid, comm: task.comm, state: stateLetter(k, task), member: group.member,
+    pid: group.tgid, ppid: group.parent, uid: task.cred.uid, comm: wqWorkerComm(k, task), state: stateLetter(k, task), member: group.member,
     kind: task.kind, threads: [...group.threads], call: callOf(k, task), signals,
   };
 }

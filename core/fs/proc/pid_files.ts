@@ -2,6 +2,7 @@
 import { EACCES, EINVAL } from "../../abi/errno.ts";
 import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from "../../abi/capability.ts";
 import { TASK_COMM_LEN } from "../../abi/limits.ts";
+import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hex } from "../../lib/format.ts";
 import { hashText53 } from "../../lib/hash.ts";
@@ -19,7 +20,7 @@ const terminated = (texts: readonly string[]): string => texts.map((text) => `${
 procPidFile("cmdline", (k, task) => (task.state === "zombie" ? "" : terminated(groupOf(k, task).cmdline)));
 procPidFile("environ", (k, task) => (task.state === "zombie" ? "" : terminated(groupOf(k, task).environ)), { mode: 0o400, check: "read" });
 
-procPidFile("comm", (_k, task) => `${task.comm}\n`, {
+procPidFile("comm", (k, task) => `${wqWorkerComm(k, task)}\n`, {
   mode: 0o644,
   // As Linux: a newline that echo sends along becomes part of the name.
   write: (_k, writer, task, text) => {

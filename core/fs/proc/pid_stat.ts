@@ -1,5 +1,6 @@
 /** /proc/PID/stat and schedstat: numbers about one process on one line. */
 import { USER_HZ } from "../../abi/limits.ts";
+import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { bit } from "../../sched/signal.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "../../sched/task.ts";
@@ -84,7 +85,7 @@ function statText(k: Kernel, task: Task, ctx: WalkContext, whole: boolean): stri
   // As Linux: where the process is asleep and how it ended are for those who may trace it.
   const permitted = ptraceMayAccess(k, ctx, task);
   const fields: (number | bigint | string)[] = [
-    task.tid, `(${task.comm})`, stateLetter(task), group.parent, group.pgid, group.sid, 0, -1, flagsOf(task, group),
+    task.tid, `(${wqWorkerComm(k, task)})`, stateLetter(task), group.parent, group.pgid, group.sid, 0, -1, flagsOf(task, group),
     usage.minFlt, whole ? group.childMinFlt : 0, usage.majFlt, whole ? group.childMajFlt : 0,
     ticks(usage.utimeNs), ticks(usage.stimeNs), whole ? ticks(group.childUtimeNs) : 0, whole ? ticks(group.childStimeNs) : 0,
     20 + task.nice, task.nice, group.threads.length, 0, ticks(task.startNs), vsize * PAGE_SIZE, rss, limit < 0 ? NO_LIMIT : limit,

@@ -1,5 +1,6 @@
 /** /proc/PID/status and limits: a process in lines that a person reads. */
 import { PAGE_SIZE, RLIMIT_SIGPENDING } from "../../abi/limits.ts";
+import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
 import { hex, ranges } from "../../lib/format.ts";
@@ -54,7 +55,7 @@ function statusText(k: Kernel, task: Task): string {
   const space = k.state.mm.spaces.get(task.mm);
   const limit = group.rlimits[RLIMIT_SIGPENDING]?.cur ?? 0;
   const zombie = task.state === "zombie";
-  return field("Name", task.comm) + (zombie ? "" : field("Umask", `0${umaskOf(k, task).toString(8).padStart(3, "0")}`))
+  return field("Name", wqWorkerComm(k, task)) + (zombie ? "" : field("Umask", `0${umaskOf(k, task).toString(8).padStart(3, "0")}`))
     + field("State", STATE_NAMES[stateLetter(task)])
     + field("Tgid", task.tgid) + field("Ngid", 0) + field("Pid", task.tid) + field("PPid", group.parent) + field("TracerPid", 0)
     + field("Uid", [cred.uid, cred.euid, cred.suid, cred.fsuid].join("\t")) + field("Gid", [cred.gid, cred.egid, cred.sgid, cred.fsgid].join("\t"))
