@@ -132,7 +132,7 @@ export function messageIn(name: string): ArgType {
     decode(value, context) {
       const placed = value === undefined ? 0 : readPointed(value, context, 8);
       if (placed !== undefined) return placed;
-      if (!isObject(value)) {
+      if (!isObject(value) || Object.keys(value).some((field) => field !== "mtype" && field !== "mtext")) {
         context.problem("takes { mtype, mtext }, its bytes or a pointer");
         return 0;
       }

@@ -196,12 +196,7 @@ export function optvalIn(name: string, sizedBy: string): ArgType {
     sizedBy,
     decode(value, context) {
       if (value === undefined || value === null) return 0;
-      if (typeof value === "number") {
-        const bytes = new Uint8Array(4);
-        new DataView(bytes.buffer).setInt32(0, value, true);
-        return { bytes };
-      }
-      const raw = readBytes(value);
+      const raw = readBytes(typeof value === "number" ? { [value < 0 ? "i32" : "u32"]: value } : value);
       if (raw instanceof Uint8Array) return { bytes: raw };
       const structure = isObject(value) ? structures.find(([field]) => field in value) : undefined;
       if (structure !== undefined) {

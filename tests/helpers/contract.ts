@@ -47,6 +47,27 @@ function templateOf(path: string): string | undefined {
 
 const pointer = (parts: string[]) => `contract#/${parts.map((part) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1"))).join("/")}`;
 
+/** A schema of the contract, as far as a test looks into it. */
+export interface Schema {
+  $ref?: string;
+  type?: string | string[];
+  properties?: Record<string, Schema>;
+  anyOf?: Schema[];
+}
+
+const checks = new Map<Schema, Validate>();
+
+/** Whether a value is one that a schema of the contract allows. */
+export function fits(schema: Schema, value: unknown): boolean {
+  let check = checks.get(schema);
+  if (check === undefined) {
+    const within = JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"contract#/components/')) as Schema;
+    check = ajv.compile(within);
+    checks.set(schema, check);
+  }
+  return check(value);
+}
+
 /** What is wrong with an answer, in words; null when the contract allows it. */
 export function contractBreach(method: string, url: string, status: number, type: string | undefined, body: unknown): string | null {
   const path = url.split("?")[0]!;
