@@ -9,7 +9,7 @@ import { assert } from "../lib/assert.ts";
 import { putU64 } from "../lib/bytes.ts";
 import { loadUser } from "../mm/access.ts";
 import { writeUser } from "../mm/usercopy.ts";
-import { charge } from "../sched/cost.ts";
+import { chargeUser } from "../sched/cost.ts";
 import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { sys } from "../syscalls/enter.ts";
@@ -188,9 +188,7 @@ export class Proc<L = unknown> {
 
   /** User code computes for `ns`. */
   work(ns: number): void {
-    charge(this.k, ns);
-    this.task.utimeNs += Math.floor(ns);
-    this.task.stimeNs -= Math.floor(ns);
+    chargeUser(this.k, ns);
   }
 
   /** Leaves a value in the locals of the frame that entered this one. */

@@ -1,6 +1,6 @@
 /** Limits, usage, priorities and scheduling of processes: prlimit(2), getrusage(2), getpriority(2), sched_setscheduler(2) … */
 import { EFAULT, EINVAL, EPERM, ESRCH } from "../abi/errno.ts";
-import { SCHED_BATCH, SCHED_DEADLINE, SCHED_FIFO, SCHED_IDLE, SCHED_NORMAL, SCHED_RR, schedPolicies } from "../abi/clone.ts";
+import { SCHED_BATCH, SCHED_DEADLINE, SCHED_IDLE, SCHED_NORMAL, schedPolicies } from "../abi/clone.ts";
 import { layout } from "../abi/layout.ts";
 import { rlimitNames, RLIM_INFINITY } from "../abi/limits.ts";
 import {
