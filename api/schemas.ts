@@ -68,6 +68,8 @@ const Seed = z.union([z.number(), z.string().regex(/^(\d{1,20}|0[xX][0-9a-fA-F]{
   .meta({ override: { type: ["integer", "string"], anyOf: undefined, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, pattern: "^(\\d{1,20}|0[xX][0-9a-fA-F]{1,16})$" } });
 
 export const ClockMode = z.enum(["real", "virtual"]);
+const SsmemDesign = z.enum(["fault", "anon", "seed"])
+  .meta({ description: "How system calls 320 and 321 are built: shared mappings with a fault operation (the default), private ones with a patched anonymous fault, or the report's code with its defects" });
 export const Machine = z.strictObject({
   ramMiB: between(MACHINE_LIMITS.ramMiB).optional(),
   swapMiB: between(MACHINE_LIMITS.swapMiB).optional(),
@@ -78,6 +80,7 @@ export const Machine = z.strictObject({
   profile: z.enum(PROFILES as [string, ...string[]]).optional(),
   udev: z.record(z.string().min(1).max(64), z.string().regex(/^0?[0-7]{3,4}$/, "is an octal mode such as \"0666\"")).optional()
     .refine((modes) => modes === undefined || Object.keys(modes).length <= 64, "names at most 64 devices"),
+  ssmem: SsmemDesign.optional(),
 }).refine(
   ({ ramMiB = 64, swapMiB = 64 }) => ramMiB + swapMiB <= MACHINE_LIMITS.memoryMiB,
   `RAM and swap together are at most ${MACHINE_LIMITS.memoryMiB} MiB`,
@@ -85,7 +88,7 @@ export const Machine = z.strictObject({
 
 export const MachineView = z.object({
   ramMiB: z.number(), swapMiB: z.number(), cpus: z.number(), hz: z.number(), clock: ClockMode, seed: z.number(), profile: z.string(),
-  udev: z.record(z.string(), z.string()),
+  udev: z.record(z.string(), z.string()), ssmem: SsmemDesign,
 }).meta({ id: "Machine" });
 
 export const ModuleName = z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, "is a module's name");
@@ -111,6 +114,7 @@ const Returned = z.object({
   faultAddr: z.string().optional(),
   stored: z.number().int().optional().meta({ description: "Bytes that a store had stored before its fault" }),
   delivered: z.array(z.string()).optional(),
+  limited: z.literal(true).optional().meta({ description: "EINTR, since as many calls of the session sleep as may" }),
 }).catchall(z.unknown()).meta({ id: "ReturnedCall", description: "Outputs stand beside these under their man-page names" });
 
 const Ended = z.object({

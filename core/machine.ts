@@ -10,12 +10,14 @@ export interface MachineOptions {
   profile?: string;
   /** Modes that udev gives to device nodes as they appear: name → octal text such as "0666". */
   udev?: { [device: string]: string };
+  /** How the system calls 320 and 321 are built: core/labs/ssmem/design.ts. */
+  ssmem?: "fault" | "anon" | "seed";
 }
 
 export type Machine = Required<MachineOptions>;
 
 export const DEFAULT_MACHINE: Machine = {
-  ramMiB: 64, swapMiB: 64, cpus: 2, hz: 250, clock: "real", seed: 1, profile: "default", udev: {},
+  ramMiB: 64, swapMiB: 64, cpus: 2, hz: 250, clock: "real", seed: 1, profile: "default", udev: {}, ssmem: "fault",
 };
 
 /** What a caller may ask for; the service checks it and `/v1/limits` shows it. */

@@ -113,13 +113,16 @@ function faultAnonymous(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
 function faultMapped(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number, write: boolean,
 ): Filled {
-  const copy = write && (vma.flags & VM_SHARED) === 0;
-  const found = vmOpsOf(k, vma)!.fault?.(k, vma, { task, addr, pgoff: pgoffAt(vma, addr), write }) ?? "sigbus";
+  const operations = vmOpsOf(k, vma)!;
+  const own = operations.ownsPages === true;
+  const copy = write && !own && (vma.flags & VM_SHARED) === 0;
+  const found = operations.fault?.(k, vma, { task, addr, pgoff: pgoffAt(vma, addr), write }) ?? "sigbus";
   if (typeof found === "string") return found;
   const nx = pteNx(vma.flags);
   if (!copy) {
     getFrame(k, found.pfn);
-    mapFrame(k, space, table, index, found.pfn, pteBits(vma.flags) | (write ? PTE_DIRTY : 0), nx);
+    const writable = own && (vma.flags & VM_WRITE) !== 0 ? PTE_RW : 0;
+    mapFrame(k, space, table, index, found.pfn, pteBits(vma.flags) | writable | (write ? PTE_DIRTY : 0), nx);
     return "minor";
   }
   const pfn = copyOf(k, found.pfn);

@@ -36,11 +36,15 @@ function nameOf(k: Kernel, space: AddressSpace, vma: Vma): MappedName {
   return { major: 0, minor: 0, ino: 0, path: own ?? (heap ? "[heap]" : vma.start <= space.startStack && space.startStack < vma.end ? "[stack]" : "") };
 }
 
+/** A mapping's rights as maps shows them: "rw-p". */
+export function rightsText({ flags }: Vma): string {
+  return ((flags & VM_READ) !== 0 ? "r" : "-") + ((flags & VM_WRITE) !== 0 ? "w" : "-") +
+    ((flags & VM_EXEC) !== 0 ? "x" : "-") + ((flags & VM_MAYSHARE) !== 0 ? "s" : "p");
+}
+
 /** One line of maps, with its newline. */
 function mapsLine(k: Kernel, space: AddressSpace, vma: Vma): string {
-  const { flags } = vma;
-  const rights = ((flags & VM_READ) !== 0 ? "r" : "-") + ((flags & VM_WRITE) !== 0 ? "w" : "-") +
-    ((flags & VM_EXEC) !== 0 ? "x" : "-") + ((flags & VM_MAYSHARE) !== 0 ? "s" : "p");
+  const rights = rightsText(vma);
   const offset = vma.file !== 0 || vma.shmem !== 0 ? vma.pgoff * PAGE_SIZE : 0;
   const { major, minor, ino, path } = nameOf(k, space, vma);
   const head = `${hex(vma.start, 8)}-${hex(vma.end, 8)} ${rights} ${hex(offset, 8)} ${hex(major, 2)}:${hex(minor, 2)} ${ino} `;

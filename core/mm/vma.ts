@@ -96,6 +96,8 @@ export interface VmOperations {
   fault?(k: Kernel, vma: Vma, fault: VmFault): { pfn: number } | "sigbus" | "oom";
   /** What a fault would give, without changing anything: bytes of the page, or null for none. For a debugger's view. */
   peek?(k: Kernel, vma: Vma, pgoff: number): Uint8Array | null;
+  /** Its pages are a private mapping's own as they are: a write maps them, where a file's would be copied. */
+  ownsPages?: boolean;
   /** What /proc/PID/maps shows instead of a path. */
   name?(k: Kernel, vma: Vma): string;
 }

@@ -30,6 +30,7 @@ import { signalRows } from "./signal.ts";
 import { socketRows } from "./socket.ts";
 import { socketMsgRows } from "./socket_msg.ts";
 import { sockoptRows } from "./sockopt.ts";
+import { ssmemRows } from "./ssmem.ts";
 import { statRows } from "./stat.ts";
 import { timeRows } from "./time.ts";
 import { waitRows } from "./wait.ts";
@@ -39,5 +40,5 @@ export const families: Rows[] = [
   credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
   itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows,
   pollRows, prctlRows, processRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
-  sockoptRows, statRows, timeRows, waitRows, xattrRows,
+  sockoptRows, ssmemRows, statRows, timeRows, waitRows, xattrRows,
 ];

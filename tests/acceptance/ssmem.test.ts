@@ -1,0 +1,167 @@
+/** ssmem over HTTP: what the second lab's teacher would check, by calls 320 and 321. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newSession, type Process, type Session } from "./client.ts";
+import { startServer, type Server } from "./server.ts";
+
+const PAGE = 4096;
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.end());
+
+const attach = (process: Process, id: number | string, flags: number | string, length: number) => process.call(320, { id, flags, length });
+
+/** The address of a mapping that must come about. */
+async function attached(process: Process, id: number, flags: number, length = PAGE): Promise<string> {
+  const answer = await attach(process, id, flags, length);
+  expect(answer.ret, answer.strace).toMatch(/^0x[0-9a-f]+$/);
+  return answer.ret as unknown as string;
+}
+
+const plus = (addr: string, offset: number): string => `0x${(BigInt(addr) + BigInt(offset)).toString(16)}`;
+const store = (process: Process, addr: string, buf: string) => process.call("store", { addr, buf });
+const load = async (process: Process, addr: string, length = 1): Promise<string | undefined> => (await process.call("load", { addr, length })).buf?.text;
+const ssmemLines = async (process: Process, session: Session): Promise<string[]> =>
+  (await session.cat(`/proc/${process.pid}/maps`)).toString().split("\n").filter((line) => line.includes("[ssmem:"));
+
+for (const ssmem of ["fault", "anon"]) {
+  test(`two processes share what they attach (${ssmem})`, async () => {
+    const session = await newSession(server.url, { clock: "virtual", ssmem });
+    const [a, b] = [await session.process(), await session.process()];
+    const [there, here] = [await attached(a, 1, 7), await attached(b, 1, 7)];
+    expect((await store(a, there, "hello")).ret).toBe(5);
+    expect(await load(b, here, 5)).toBe("hello");
+    expect((await store(b, here, "J")).ret).toBe(1);
+    expect(await load(a, there, 5)).toBe("Jello");
+
+    // A child has the parent's mapping, and counts.
+    const { ret: child } = await a.call("fork", {});
+    expect((await session.at(child).call("store", { addr: there, buf: "C" })).ret).toBe(1);
+    expect(await load(b, here, 5)).toBe("Cello");
+    expect((await session.cat("/proc/ssmem")).toString()).toMatch(/^ +1 +1 +1 +3$/m);
+  });
+}
+
+test("what cannot be attached, by errno", async () => {
+  const session = await newSession(server.url);
+  const process = await session.process();
+  const wrong: [id: number | string, flags: number | string, length: number, errno: string][] = [
+    [5, 2, PAGE, "EADDRNOTAVAIL"],
+    [0, 7, PAGE, "EINVAL"], [-1, 7, PAGE, "EINVAL"], [1025, 7, PAGE, "EINVAL"], [2 ** 31, 7, PAGE, "EINVAL"],
+    [1, 7, 0, "EINVAL"], [1, 7, 10 * PAGE + 1, "EINVAL"], [1, 8, PAGE, "EINVAL"],
+    ["0x100000000", 7, PAGE, "EINVAL"],
+  ];
+  for (const [id, flags, length, errno] of wrong) {
+    expect(await attach(process, id, flags, length), `${id} ${flags} ${length}`).toMatchObject({ ret: -1, errno });
+  }
+  // A register holds 64 bits, an id 32 of them.
+  const overflowed = await process.call(320, ["0x100000001", 7, PAGE]);
+  expect(overflowed.ret).toMatch(/^0x/);
+  expect((await session.cat("/proc/ssmem")).toString()).toMatch(/^ +1 /m);
+  expect(overflowed.strace).toMatch(/^ssmem_attach\(1, SSMEM_FLAG_CREATE\|SSMEM_FLAG_WRITE\|SSMEM_FLAG_EXEC, 4096\) = 0x/);
+});
+
+test("pages, rights and detaching", async () => {
+  const session = await newSession(server.url);
+  const process = await session.process();
+  const small = await attached(process, 2, 3, 1);
+  expect((await store(process, plus(small, PAGE - 1), "x")).ret).toBe(1);
+  const { ret: child } = await process.call("fork", {});
+  expect(await session.at(child).call("load", { addr: plus(small, PAGE), length: 1 })).toMatchObject({ state: "ended", signaled: "SIGSEGV" });
+
+  const two = await attached(process, 3, 3, 2 * PAGE);
+  await store(process, two, "A");
+  await store(process, plus(two, PAGE), "B");
+  expect([await load(process, two), await load(process, plus(two, PAGE))]).toEqual(["A", "B"]);
+
+  const readOnly = await attached(process, 3, 0);
+  expect(await load(process, plus(readOnly, PAGE))).toBe("B");
+  expect(await process.call("store", { addr: readOnly, buf: "x", onFault: "report" })).toMatchObject({ ret: -1, signal: "SIGSEGV", siCode: "SEGV_ACCERR" });
+  expect(await process.call("mprotect", { addr: readOnly, len: PAGE, prot: "PROT_READ|PROT_WRITE" })).toMatchObject({ errno: "EACCES" });
+
+  expect((await process.call(321, { addr: plus(two, 10) })).ret).toBe(0);
+  expect(await process.call("load", { addr: two, length: 1, onFault: "report" })).toMatchObject({ signal: "SIGSEGV", siCode: "SEGV_MAPERR" });
+  for (const addr of [two, "0x0", "0x7fffffffe000"]) expect(await process.call(321, { addr })).toMatchObject({ ret: -1, errno: "EFAULT" });
+  const heap = (await process.call("mmap", { length: PAGE, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" })).ret as unknown as string;
+  expect(await process.call(321, { addr: heap })).toMatchObject({ ret: -1, errno: "EFAULT" });
+});
+
+test("a segment lives as long as somebody maps it", async () => {
+  const session = await newSession(server.url);
+  const [a, b] = [await session.process(), await session.process()];
+  const first = await attached(a, 7, 7, 100);
+  await store(a, first, "kept");
+  const longer = await attached(b, 7, 2, 5 * PAGE);
+  expect(await ssmemLines(b, session)).toEqual([expect.stringMatching(new RegExp(`^${longer.slice(2)}-${plus(longer, PAGE).slice(2)} rw-s 00000000 00:00 0 +\\[ssmem:7\\]$`))]);
+
+  await session.ask("DELETE", `/processes/${a.pid}`);
+  expect(await load(b, longer, 4)).toBe("kept");
+  expect((await b.call(321, { addr: longer })).ret).toBe(0);
+  expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+
+  expect(await attach(b, 7, 2, PAGE)).toMatchObject({ ret: -1, errno: "EADDRNOTAVAIL" });
+  const again = await attached(b, 7, 7, 3 * PAGE);
+  expect(await b.call("load", { addr: plus(again, 2 * PAGE), length: 4 })).toMatchObject({ buf: { base64: "AAAAAA==" } });
+});
+
+test("a page is allocated once, and each process takes one minor fault for it", async () => {
+  const session = await newSession(server.url);
+  const [a, b] = [await session.process(), await session.process()];
+  const faults = async ({ pid }: Process): Promise<number> => Number((await session.cat(`/proc/${pid}/stat`)).toString().split(" ")[9]);
+  for (const [process, frames] of [[a, 4], [b, 4]] as const) {
+    const addr = await attached(process, 9, 7, 4 * PAGE);
+    const before = await faults(process);
+    for (const page of [0, 1, 2, 3, 1, 0]) await store(process, plus(addr, page * PAGE), "x");
+    expect(await faults(process) - before).toBe(4);
+    expect((await session.cat("/proc/ssmem")).toString()).toMatch(new RegExp(`^ +9 +4 +${frames} `, "m"));
+  }
+});
+
+test("two students share a segment of one kernel, and an observer has no calls", async () => {
+  const session = await newSession(server.url);
+  const [ann, ben, eve] = [await session.member("ann", "student"), await session.member("ben", "student"), await session.member("eve", "observer")];
+  const [a, b] = [await ann.process(), await ben.process()];
+  const [there, here] = [await attached(a, 1, 7), await attached(b, 1, 7)];
+  await store(a, there, "seminar");
+  expect(await load(b, here, 7)).toBe("seminar");
+  await expect(ben.at(a.pid).call("load", { addr: there, length: 1 })).rejects.toMatchObject({ problem: { status: 403 } });
+  await expect(eve.process()).rejects.toMatchObject({ problem: { status: 403 } });
+});
+
+test("the report's own code, defects and all", async () => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem: "seed" });
+  const process = await session.process();
+  expect((await session.cat("/proc/cmdline")).toString()).toContain(" ssmem=seed");
+  expect(await attach(process, 5, 2, PAGE)).toMatchObject({ ret: -1, errnoNumber: 100 });
+  const two = await attached(process, 3, 3, 2 * PAGE);
+  await store(process, two, "A");
+  await store(process, plus(two, PAGE), "B");
+  expect(await load(process, two)).toBe("B");
+  // Detach says yes and unmaps nothing, and the id stays with its first length.
+  expect((await process.call(321, { addr: two })).ret).toBe(0);
+  expect(await load(process, two)).toBe("B");
+  await attached(process, 3, 0, PAGE);
+  expect(await ssmemLinesOfSeed(process, session)).toEqual([2 * PAGE, 2 * PAGE]);
+});
+
+/** Lengths of the mappings, which the report leaves without a name. */
+async function ssmemLinesOfSeed({ pid }: Process, session: Session): Promise<number[]> {
+  const lines = (await session.cat(`/proc/${pid}/maps`)).toString().split("\n").filter((line) => / r[w-]-s /.test(line));
+  return lines.map((line) => {
+    const [start, end] = line.split(" ")[0]!.split("-").map((word) => Number.parseInt(word, 16));
+    return end! - start!;
+  });
+}
+
+test("attaching ends with ENOMEM, and a killed process leaves nothing", async () => {
+  const session = await newSession(server.url, { clock: "virtual", ramMiB: 8, swapMiB: 0 });
+  const process = await session.process();
+  await process.call("prlimit64", { resource: "RLIMIT_AS", new_limit: { rlim_cur: 1 << 20, rlim_max: 1 << 20 } });
+  let errno: string | null = null;
+  for (let count = 0; errno === null && count < 100; count++) ({ errno } = await attach(process, 1, 7, 10 * PAGE));
+  expect(errno).toBe("ENOMEM");
+  await session.ask("DELETE", `/processes/${process.pid}`);
+  expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+});
