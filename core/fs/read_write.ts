@@ -155,7 +155,8 @@ function loop(
     }
     if (result < 0) return done > 0 ? done : result;
     done += Number(result);
-    if (result < iov[index].len) break;
+    // As Linux: a driver that answers more than it was asked for ends it too.
+    if (Number(result) !== iov[index].len) break;
   }
   return done;
 }
@@ -177,7 +178,7 @@ const loopSteps = steps<LoopLocals>("fs.loop", {
     const file = fileOf(k, locals.file);
     if (ret < 0) return locals.done > 0 ? endLoop(file, locals) : ret;
     locals.done += Number(ret);
-    const full = ret >= locals.iov[locals.index].len;
+    const full = Number(ret) === locals.iov[locals.index].len;
     return full && ++locals.index < locals.iov.length ? to("buffer") : endLoop(file, locals);
   },
 });

@@ -67,6 +67,11 @@ test("a device with all handlers answers as recorded", async () => {
   await play("/dev/fulldev", recorded("cdev-full.jsonl").filter(({ call }) => call !== "load m2[4096]"), anyMinor);
 });
 
+test("simrupt answers as recorded, the large numbers of its read included", async () => {
+  await session.insmod("simrupt", "upstream");
+  await play("/dev/simrupt", recorded("cdev-simrupt.jsonl"), anyMinor);
+});
+
 /** A file and a pipe for the rows that move bytes between two descriptors: opened after the rows that name descriptors by number. */
 async function openHelpers(probe: Probe): Promise<void> {
   probe.file = await probe.process.must("openat", { pathname: "/tmp/probe", flags: "O_RDWR|O_CREAT|O_TRUNC", mode: "0600" });
