@@ -1,6 +1,7 @@
 /** A process's own loads and stores, and a debugger's look at its memory. */
 import { PAGE_SIZE, TASK_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
+import { assert } from "../lib/assert.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { outsideAccess, type BadAccess } from "./fault.ts";
@@ -22,9 +23,24 @@ export function loadUser(k: Kernel, task: Task, addr: Addr, length: number): { b
 /** Stores bytes as user instructions do: how many were stored before a fault, and the fault. No signal is sent. */
 export function storeUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array): { done: number; fault: BadAccess | null } {
   const reachable = reach(addr, bytes.length);
-  const { done, fault } = writeUser(k, task, reachable === 0 ? 0 : (addr as number), bytes.subarray(0, reachable));
+  const { done, fault } = writeUser(k, task, reachable === 0 ? 0 : (addr as number), bytes, 0, reachable);
   charge(k, done * costs(k).copyPerByteNs);
   return { done, fault: fault ?? beyond(addr, bytes.length, reachable) };
+}
+
+/** Where the bytes of one copy lie on their way; nothing of the state. */
+const passing = new Uint8Array(PAGE_SIZE);
+
+/** memcpy of user code, at most a page: all is loaded, then stored; the fault that ended it, or null. The copy is charged once. */
+export function copyUser(k: Kernel, task: Task, into: Addr, from: Addr, length: number): BadAccess | null {
+  assert(length <= PAGE_SIZE, "a copy of more than a page");
+  const reachable = reach(from, length);
+  const { done, fault } = readUser(k, task, reachable === 0 ? 0 : (from as number), passing, 0, reachable);
+  charge(k, done * costs(k).copyPerByteNs);
+  const unread = fault ?? beyond(from, length, reachable);
+  if (unread !== null) return unread;
+  const room = reach(into, length);
+  return writeUser(k, task, room === 0 ? 0 : (into as number), passing, 0, room).fault ?? beyond(into, length, room);
 }
 
 /** Bytes from `addr` that lie below the end of user addresses. */

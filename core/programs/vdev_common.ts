@@ -7,7 +7,7 @@ import type { Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI64, putU64, utf8Encode, utf8EncodeInto } from "../lib/bytes.ts";
 import { sprintf } from "../lib/printf.ts";
-import { loadUser, storeUser } from "../mm/access.ts";
+import { copyUser, loadUser, storeUser } from "../mm/access.ts";
 import { writeUser } from "../mm/usercopy.ts";
 import { forceSignal } from "../sched/signal.ts";
 import { NEXT, to, type Frame, type Step, type StepResult } from "../sched/steps.ts";
@@ -208,11 +208,8 @@ export function storeSize(k: Kernel, task: Task, at: number, size: number): Step
 
 /** memcpy of user code: a fault on the way is the program's death. */
 export function memcpy(k: Kernel, task: Task, into: number, from: number, count: number): StepResult {
-  const { bytes, fault } = loadUser(k, task, from, count);
-  if (fault !== null) return died(k, task, fault);
-  // The copy is charged once, with its loads.
-  const stored = writeUser(k, task, into < 0 ? 0 : into, bytes);
-  return stored.fault === null ? NEXT : died(k, task, stored.fault);
+  const fault = copyUser(k, task, into, from, count);
+  return fault === null ? NEXT : died(k, task, fault);
 }
 
 /** The last step: the end, or a sleep that only a signal ends. */
