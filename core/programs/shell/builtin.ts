@@ -1,0 +1,17 @@
+/** The table of the shell's builtins. */
+import type { StepResult } from "../../sched/steps.ts";
+import type { Proc } from "../proc.ts";
+import type { ShellLocals } from "./state.ts";
+
+/** Answers its exit status, or enters what will. */
+export type Builtin = (p: Proc, sh: ShellLocals, args: string[]) => StepResult;
+
+const builtins = new Map<string, Builtin>();
+
+export function builtin(name: string, run: Builtin): void {
+  builtins.set(name, run);
+}
+
+export function builtinOf(name: string): Builtin | undefined {
+  return builtins.get(name);
+}
