@@ -7,7 +7,7 @@ import { isRegular } from "../abi/stat.ts";
 import { enter, enterKept, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { addTaskWork } from "../sched/task_work.ts";
-import type { WaitQueue } from "../sched/wait_queue.ts";
+import type { SleepAction, WaitQueue } from "../sched/wait_queue.ts";
 import type { Vma } from "../mm/vma.ts";
 import { inodeOf, type Inode, type InodeKey, type PathRef } from "./inode.ts";
 import { dropInode, pathGet, pathPut } from "./dcache.ts";
@@ -121,6 +121,8 @@ export interface FileOperations {
   fallocate?(k: Kernel, task: Task, file: OpenFile, mode: number, offset: number, length: number): number;
   /** What a kernel reader such as sendfile gets at `pos` without a user buffer: at most `count` bytes, fewer at the end. Absent: EINVAL. */
   spliceRead?(k: Kernel, file: OpenFile, pos: number, count: number): Uint8Array | number;
+  /** What splice(2) takes of a file without positions, such as a socket: at most `count` bytes, none at its end, an errno, or a sleep. */
+  spliceReceive?(k: Kernel, task: Task, file: OpenFile, count: number, nonblock: boolean): Uint8Array | number | SleepAction;
   /** Takes bytes from sendfile or splice at `at`; answers how many, or an errno. Absent: EINVAL. */
   spliceWrite?(k: Kernel, task: Task, file: OpenFile, bytes: Uint8Array, at: Position): SyscallResult;
   /** What a view shows of a file in /proc or debugfs, without an open file and changing nothing: its text or an errno. Absent: EINVAL. */

@@ -77,7 +77,7 @@ export function tryLock(k: Kernel, request: LockRequest): number {
   }
   if (conflictOf(k, request) !== null) return -EAGAIN;
   if (lockCount(k) >= LOCK_MAX) return -ENOLCK;
-  setLocks(k, request.inode, merged([...withoutRange(k, before, request), newLock(k, request)]));
+  setLocks(k, request.inode, merged([...withoutRange(k, before, request), newLock(k, request)], before));
   return 0;
 }
 
@@ -105,9 +105,14 @@ function withoutRange(k: Kernel, locks: FileLock[], request: LockRequest): FileL
   return rest;
 }
 
-/** Neighbours of one owner and type become one; the list is in the order of starts. */
-function merged(locks: FileLock[]): FileLock[] {
-  const sorted = locks.sort((a, b) => a.start - b.start || a.id - b.id);
+const ownerKey = ({ kind, owner }: LockRequest): string => `${kind} ${owner}`;
+
+/** Neighbours of one owner and type become one. As Linux: owners in the order in which they came (`before`), their locks by start. */
+function merged(locks: FileLock[], before: FileLock[]): FileLock[] {
+  const turns = new Map<string, number>();
+  for (const lock of [...before, ...locks]) if (!turns.has(ownerKey(lock))) turns.set(ownerKey(lock), turns.size);
+  const turn = (lock: FileLock): number => turns.get(ownerKey(lock)) ?? 0;
+  const sorted = locks.sort((a, b) => turn(a) - turn(b) || a.start - b.start || a.id - b.id);
   const result: FileLock[] = [];
   // An owner's locks do not overlap: only the last one of a type can touch the next.
   const lastOf = new Map<string, FileLock>();
@@ -155,7 +160,9 @@ const waitForLock = steps<{ waiter: number }>("fs.lock", {
 /** Whether the holders in the way wait, one for the next, for a lock of the requester (posix_locks_deadlock). */
 function deadlocks(k: Kernel, request: LockRequest): boolean {
   if (request.kind !== "posix") return false;
-  let { owner } = conflictOf(k, request) ?? request;
+  const holder = conflictOf(k, request);
+  if (holder?.kind !== "posix") return false;
+  let { owner } = holder;
   // As Linux: a chain longer than this is taken to be none.
   for (let links = 0; links < 10; links++) {
     if (owner === request.owner) return true;

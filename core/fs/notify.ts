@@ -1,6 +1,6 @@
 /** Telling inotify(7) watches what happened to an inode or in a directory; a look at an empty map where nobody watches. */
-import { IN_DELETE_SELF, IN_ISDIR, IN_ONESHOT } from "../abi/inotify.ts";
-import { isDirectory } from "../abi/stat.ts";
+import { IN_ACCESS, IN_DELETE_SELF, IN_ISDIR, IN_MODIFY, IN_ONESHOT } from "../abi/inotify.ts";
+import { isDirectory, isRegular } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { OpenFile } from "./file.ts";
@@ -27,7 +27,9 @@ export function notifyFile(k: Kernel, file: OpenFile, mask: number): void {
 /** Something was done to what a path led to: both its own watches and its directory's hear of it. */
 export function notifyPlace(k: Kernel, { dentry: at }: PathRef, inode: Inode, mask: number): void {
   if (k.state.fs.watched.size === 0) return;
-  if (typeof at === "number") {
+  // As Linux (6.18, and 6.1 of late): reading and writing a FIFO or device is no news to those who watch its directory.
+  const told = (mask & (IN_ACCESS | IN_MODIFY)) === 0 || isRegular(inode.mode) || isDirectory(inode.mode);
+  if (told && typeof at === "number") {
     const dentry = dentryOf(k, at);
     // A file without a name is told by its number.
     const name = dentry.name || `#${inode.ino}`;

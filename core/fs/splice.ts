@@ -151,7 +151,11 @@ export function spliceToPipe(k: Kernel, task: Task, from: Side, pipe: Pipe, coun
   if (full === -EAGAIN && !nonblock) return sleepOn(pipe.writeWait, { exclusive: true, wchan: "splice_file_to_pipe" });
   if (full !== 0) return full;
   if (!from.file.canRead) return -EBADF;
-  const read = opsOf(k, from.file).spliceRead;
+  const { spliceRead: read, spliceReceive: receive } = opsOf(k, from.file);
+  if (receive !== undefined) {
+    const bytes = receive(k, task, from.file, Math.min(count, (pipe.slots - pipe.ring.length) * PAGE_SIZE), nonblock);
+    return bytes instanceof Uint8Array ? fillPipe(k, pipe, bytes) : bytes;
+  }
   if (read === undefined) return -EINVAL;
   let pos = from.offset ?? from.file.pos;
   if (typeof pos === "bigint") return 0;
@@ -173,6 +177,23 @@ export function spliceToPipe(k: Kernel, task: Task, from: Side, pipe: Pipe, coun
     if (wasEmpty || pipe.polled) wake(k, pipe.readWait, { key: IN });
     notifyFile(k, from.file, IN_ACCESS);
   }
+  return done;
+}
+
+/** Lays bytes into a pipe that has slots for them: how many, fewer when memory is out. */
+function fillPipe(k: Kernel, pipe: Pipe, bytes: Uint8Array): number {
+  const wasEmpty = pipe.ring.length === 0;
+  let done = 0;
+  while (done < bytes.length) {
+    const pfn = allocFrame(k);
+    if (pfn === 0) break;
+    const piece = bytes.subarray(done, done + PAGE_SIZE);
+    frameBytes(k, pfn).set(piece);
+    pipe.ring.push({ pfn, offset: 0, len: piece.length, merge: false, packet: false });
+    done += piece.length;
+  }
+  charge(k, done * costs(k).copyPerByteNs);
+  if (done > 0 && (wasEmpty || pipe.polled)) wake(k, pipe.readWait, { key: IN });
   return done;
 }
 

@@ -19,6 +19,7 @@ import { kernelMessage, userMessage, type Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
 import { putFiles } from "./scm.ts";
 import { socketOf, type Socket } from "./socket.ts";
+import { receiveNow } from "./ksocket.ts";
 import { receiveMessage, sendMessage } from "./wait.ts";
 
 const OPS = "socket";
@@ -108,6 +109,9 @@ fileOperations(OPS, {
   },
   fasync(k, _task, file, on) {
     return fasyncHelper(k, file, on, socketOf(k, file.private).fasync);
+  },
+  spliceReceive(k, task, file, count, nonblock) {
+    return receiveNow(k, task, file.private, count, nonblock || (file.flags & O_NONBLOCK) !== 0 ? MSG_DONTWAIT : 0);
   },
   spliceWrite(k, task, file, bytes) {
     const flags = (file.flags & O_NONBLOCK) !== 0 ? MSG_DONTWAIT : 0;
