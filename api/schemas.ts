@@ -1,7 +1,7 @@
 /** Schemas that several routes share: identifiers, pages, machines, members, calls, problems. */
 import "zod-openapi"; // types `.meta`
 import { z } from "zod";
-import { PROBLEM_TYPES } from "./errors.ts";
+import { PROBLEM_TYPES, invalid } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 import { MACHINE_LIMITS, PROFILES, type CallAnswer } from "./sessions/core.ts";
 
@@ -35,10 +35,11 @@ export function pageSchema<T extends z.ZodType>(item: T, id: string) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() }).meta({ id });
 }
 
-/** Items of a list that lies in memory, by a cursor that names the place. */
+/** Items of a list that lies in memory, by a cursor that names the place. @throws Problem 422 for a cursor that is none */
 export function pageInMemory<T>(all: T[], query: PageQueryValue): { items: T[]; nextCursor: string | null } {
   const { limit, cursor } = pageOf(query);
-  const start = cursor === undefined ? 0 : Number(Buffer.from(cursor, "base64url").toString().replace(/^at /, "")) || 0;
+  const start = cursor === undefined ? 0 : Number(/^at (\d{1,9})$/.exec(Buffer.from(cursor, "base64url").toString())?.[1] ?? NaN);
+  if (Number.isNaN(start)) throw invalid("The cursor is not one of ours.", [{ path: "/query/cursor", message: "is not one of ours" }]);
   const next = start + limit;
   return { items: all.slice(start, next), nextCursor: next < all.length ? Buffer.from(`at ${next}`).toString("base64url") : null };
 }
@@ -150,7 +151,7 @@ const Sleeping = z.object({
 }).meta({ id: "SleepingCall" });
 
 const ProgramEnd = z.object({
-  state: z.literal("program"), ret: z.number().int(), value: z.unknown(), stdout: z.string(), stderr: z.string(),
+  state: z.literal("program"), ret: z.number().int(), value: z.unknown(), stdout: z.string(), stderr: z.string(), limited: z.literal(true).optional(),
   exit: z.number().int().optional().meta({ description: "Of a command" }), stdoutBytes: z.string().optional(), stderrBytes: z.string().optional(),
 }).meta({ id: "EndedProgram" });
 

@@ -19,7 +19,7 @@ import { drivenFrame, endBatchEarly, sleepingAnswer, startBatch, startSingle } f
 import { readInteger, type Problem } from "./syscalls/json.ts";
 import { keptAnswer } from "./syscalls/kept.ts";
 import { memoryRows } from "./syscalls/memory.ts";
-import { SLEEPING_LIMIT } from "./syscalls/state.ts";
+import { SLEEPING_BOUND, SLEEPING_LIMIT } from "./syscalls/state.ts";
 import { makeHome } from "./programs/home.ts";
 import { programOf } from "./programs/program.ts";
 import { peekExpiryNs } from "./time/timer.ts";
@@ -134,13 +134,24 @@ function finishMove(k: Kernel): boolean {
 /** Runs what may run, after an input that has `acted`; then the calls that have not ended are asleep. */
 function settle(k: Kernel, acted = true): Output {
   if (acted) endInput(k);
-  if (!finishMove(k) || runUntil(k, Infinity)) return output(k, true);
-  const { calls } = k.state;
-  for (const { callId, tid } of calls.open) {
-    if (k.state.sched.tasks.has(tid) && drivenFrame(taskOf(k, tid))?.callId === callId) calls.sleeping.set(callId, tid);
-  }
-  if (calls.open.length > 0) calls.open = [];
+  do {
+    if (!finishMove(k) || runUntil(k, Infinity)) return output(k, true);
+  } while (k.state.calls.open.length > 0 && !noteSleepers(k));
   return output(k, false);
+}
+
+/** Calls that have not ended are asleep. As many sleep as may: one more is interrupted, as a signal would; then false. */
+function noteSleepers(k: Kernel): boolean {
+  const { calls } = k.state;
+  const { open } = calls;
+  calls.open = [];
+  for (const call of open) {
+    const task = k.state.sched.tasks.get(call.tid);
+    if (task === undefined || drivenFrame(task)?.callId !== call.callId) continue;
+    if (calls.sleeping.size >= SLEEPING_LIMIT && interrupt(k, task)) calls.open.push({ ...call, limited: true });
+    else calls.sleeping.set(call.callId, call.tid);
+  }
+  return calls.open.length === 0;
 }
 
 function output(k: Kernel, more: boolean): Output {
@@ -164,10 +175,10 @@ function call(k: Kernel, pid: number, callId: string, start: (task: Task) => Ref
   const task = drivable(k, pid);
   if ("refused" in task) return refuse(k, task);
   const { calls } = k.state;
-  if (calls.sleeping.size >= SLEEPING_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_LIMIT} sleeping calls` });
+  if (calls.sleeping.size >= SLEEPING_BOUND) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_BOUND} sleeping calls` });
   const refusal = start(task);
   if (refusal !== null) return refuse(k, refusal);
-  calls.open.push({ callId, tid: task.tid });
+  calls.open.push({ callId, tid: task.tid, limited: false });
   return answered(settle(k), k, callId, task.tid);
 }
 
@@ -202,7 +213,7 @@ function signalProcess(k: Kernel, { pid, signal, uid }: Input & { type: "signal"
 
 function program(k: Kernel, input: Input & { type: "program" }): Output {
   const { calls } = k.state;
-  if (calls.sleeping.size >= SLEEPING_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_LIMIT} sleeping calls` });
+  if (calls.sleeping.size >= SLEEPING_BOUND) return refuse(k, { refused: "limit", detail: `a session has at most ${SLEEPING_BOUND} sleeping calls` });
   if (k.state.sched.groups.size >= PROCESS_LIMIT) return refuse(k, { refused: "limit", detail: `a session has at most ${PROCESS_LIMIT} processes` });
   const table = programOf(k, input.program);
   if (table === null) return refuse(k, { refused: "no-call", detail: `no program ${input.program}` });
@@ -211,7 +222,7 @@ function program(k: Kernel, input: Input & { type: "program" }): Output {
     locals: { callId: input.callId, code: table, args: input.args, value: null, stdout: "", stderr: "", extra: {} },
   });
   if (typeof task === "number") return refuse(k, { refused: "errno", errno: -task, detail: "the process could not be made" });
-  calls.open.push({ callId: input.callId, tid: task.tid });
+  calls.open.push({ callId: input.callId, tid: task.tid, limited: false });
   return answered(settle(k), k, input.callId, task.tid);
 }
 
@@ -222,15 +233,18 @@ function interruptCall(k: Kernel, callId: string): Output {
     return refuse(k, keptAnswer(k, callId) !== null ? { refused: "busy", detail: "the call has ended" } : { refused: "no-call", detail: "no such call" });
   }
   const task = taskOf(k, tid);
-  if (task.sleep !== null && task.sleep.mode !== "interruptible") {
-    return refuse(k, { refused: "busy", detail: `the call sleeps uninterruptibly in ${task.sleep.wchan}` });
-  }
-  const frame = task.frames[0];
-  endBatchEarly(frame);
+  if (!interrupt(k, task)) return refuse(k, { refused: "busy", detail: `the call sleeps uninterruptibly in ${task.sleep?.wchan}` });
+  return answered(settle(k), k, callId, tid);
+}
+
+/** False when the task sleeps uninterruptibly. */
+function interrupt(k: Kernel, task: Task): boolean {
+  if (task.sleep !== null && task.sleep.mode !== "interruptible") return false;
+  endBatchEarly(task.frames[0]);
   task.interrupted = true;
   recalcSignalPending(k, task);
   if (task.sleep !== null) wakeTask(k, task);
-  return answered(settle(k), k, callId, tid);
+  return true;
 }
 
 /** A real clock is moved so often while autonomous work waits for it, ns. */

@@ -57,10 +57,11 @@ export type CallOutputs = { [name: string]: Json };
 /** How a call stands. `pid` and `callId` tell whose; the service adds nothing but the HTTP around it. */
 export type CallAnswer =
   | ({ state: "returned"; ret: Json; errno: string | null; errnoNumber?: number; message?: string; strace: string; ns: Ns;
-      signal?: string; siCode?: string; faultAddr?: string; stored?: number; delivered?: string[] } & CallOutputs)
+      signal?: string; siCode?: string; faultAddr?: string; stored?: number; delivered?: string[];
+      /** EINTR, since as many calls sleep as may. */ limited?: true } & CallOutputs)
   | { state: "returned"; results: CallAnswer[] }
   /** A program ended: `value` is what it made (a module's view, a file's bytes written …), `ret` its errno-style result. */
-  | { state: "program"; ret: number; value: Json; stdout: string; stderr: string;
+  | { state: "program"; ret: number; value: Json; stdout: string; stderr: string; limited?: true;
       /** Of a command: its exit status, 128 and the signal's number of one that a signal ended, and its output where that is not UTF-8, in base64. */
       exit?: number; stdoutBytes?: string; stderrBytes?: string }
   | { state: "sleeping"; pid: number; callId: string; wchan: string; results?: CallAnswer[] }

@@ -2,6 +2,7 @@
 import type { Kernel } from "./kernel.ts";
 import { deviceInvariants } from "./drivers/invariants.ts";
 import { fsInvariants } from "./fs/invariants.ts";
+import { irqInvariants } from "./irq/invariants.ts";
 import { mmInvariants } from "./mm/invariants.ts";
 import { moduleInvariants } from "./module/invariants.ts";
 import { netInvariants } from "./net/invariants.ts";
@@ -11,14 +12,14 @@ import { LOG_BYTES } from "./sched/printk.ts";
 import { isFair, weightOf } from "./sched/fair.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
 import { KEPT_BYTES, KEPT_PER_PROCESS } from "./syscalls/kept.ts";
-import { SLEEPING_LIMIT, TRACE_LINES } from "./syscalls/state.ts";
+import { SLEEPING_BOUND, TRACE_LINES } from "./syscalls/state.ts";
 
 /** What is broken, a sentence each; empty for a sound kernel. Pure, and slow: it looks at everything. */
 export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
     ...sleepers(k), ...runQueues(k), ...clocks(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
-    ...mmInvariants(k), ...fsInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...moduleInvariants(k),
+    ...mmInvariants(k), ...fsInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...irqInvariants(k), ...moduleInvariants(k),
   ];
 }
 
@@ -142,7 +143,7 @@ function calls(k: Kernel): string[] {
     const driven = drivenFrame(task);
     if (driven !== null && known.get(driven.callId) !== task.tid) wrong.push(`nobody knows call ${driven.callId} of task ${task.tid}`);
   }
-  if (sleeping.size > SLEEPING_LIMIT) wrong.push(`${sleeping.size} calls sleep`);
+  if (sleeping.size > SLEEPING_BOUND) wrong.push(`${sleeping.size} calls sleep`);
   const sum = [...kept.values()].reduce((total, { size }) => total + size, 0);
   if (sum !== keptBytes) wrong.push(`kept answers have ${sum} bytes, counted are ${keptBytes}`);
   if (keptBytes > KEPT_BYTES && kept.size > 1) wrong.push(`kept answers have ${keptBytes} bytes`);

@@ -48,7 +48,7 @@ function mediaOf(reply: Reply): string | null {
 }
 
 /**
- * Puts an answer into the commit of its input; 5xx answers are not kept.
+ * Puts an answer into the commit of its input; what may come out otherwise the next time (5xx, 429) is not kept.
  * @param of the session and the row that the answer belongs to
  * @param callId the call whose state the answer tells, for as long as it sleeps
  */
@@ -64,7 +64,7 @@ function keepBytes(
   of: { sessionId: string | null; seq: number | null }, callId: string | null,
 ): void {
   const { expiresAt } = ticket;
-  if (reply.status >= 500) {
+  if (reply.status >= 500 || reply.status === 429) {
     // A call that slept was kept as such; now that it failed on our side, a repeat acts again.
     if (ticket.pending !== null) unit.turn.idempotency.push({ ...ticket.pending, expiresAt: new Date(0) });
     ticket.pending = ticket.kept = null;

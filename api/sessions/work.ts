@@ -1,5 +1,6 @@
 /** What requests do with a kernel: act in it, or look at it. Either way the answer leaves after the commit of all it saw. */
 import { Problem, conflict, errnoProblem, invalid, tooMany } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import type { Reply, RequestInfo } from "../route.ts";
 import { prepare, type CallAnswer, type Kernel, type Output, type Refusal } from "./core.ts";
 import { feed, moveClock, type Fed, type InputBody } from "./feed.ts";
@@ -130,10 +131,16 @@ function textOf(fed: Fed, answer: CallAnswer | null): string {
 }
 
 function settle(host: Host, session: Session, live: Live, work: Act, to: Settler, done: Done): void {
-  const reply = replyOf(() => work.reply(done), work.request.id);
+  const reply = replyOf(() => work.reply(within(done)), work.request.id);
   const unit = host.journal.unit(session);
   keep(unit, work.request.ticket, reply, { sessionId: session.id, seq: live.seq });
   unit.answer(to, reply);
+}
+
+/** @throws Problem 429 where a call was interrupted because as many sleep as may */
+function within(done: Done): Done {
+  if (done.answer !== null && "limited" in done.answer) throw tooMany(`A session has at most ${LIMITS.sleepingCalls} sleeping calls; this one would have slept, and has done nothing.`, 1);
+  return done;
 }
 
 function hold(
@@ -148,7 +155,7 @@ function hold(
     ended(answer) {
       const held = !this.answered;
       const text = JSON.stringify(answer);
-      const reply = held ? replyOf(() => work.reply({ answer, text, output: null, live }), id) : { status: 200, serialized: text };
+      const reply = held ? replyOf(() => work.reply(within({ answer, text, output: null, live })), id) : { status: 200, serialized: text };
       keep(host.journal.unit(session), ticket, reply, { sessionId: session.id, seq: live.seq }, callId);
       return reply;
     },

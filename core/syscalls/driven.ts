@@ -163,8 +163,15 @@ function dig(value: Json, pointer: string): Json | undefined {
 
 /** Tells that a call is over, and keeps its answer when it slept. */
 export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer): void {
+  if (k.state.calls.open.some((call) => call.callId === callId && call.limited)) tellLimit(answer);
   k.turn.ended.push({ callId, pid: task.tid, answer });
   if (k.state.calls.sleeping.delete(callId)) keepAnswer(k, callId, task, answer);
+}
+
+/** A call that was interrupted because too many sleep says so, where it did nothing. */
+function tellLimit(answer: CallAnswer): void {
+  if (answer.state === "program" && answer.ret === -EINTR) answer.limited = true;
+  if (answer.state === "returned" && "strace" in answer && answer.errno === "EINTR") answer.limited = true;
 }
 
 /** Bottom frames whose end answers a caller: calls, and what the service runs as a process of its own. */

@@ -21,8 +21,8 @@ export interface KeptAnswer {
 }
 
 export interface CallState {
-  /** Calls that began since the kernel was last quiet. */
-  open: { callId: string; tid: number }[];
+  /** Calls that began since the kernel was last quiet; a limited one was interrupted, since too many sleep. */
+  open: { callId: string; tid: number; limited: boolean }[];
   /** Calls under way that have slept: callId → tid. */
   sleeping: Map<string, number>;
   /** By callId, the newest last. */
@@ -38,8 +38,10 @@ export interface CallState {
   traced: boolean;
 }
 
-/** Calls of a session that may sleep at once. */
+/** Calls of a session that may sleep at once; one more is interrupted, unless its sleep cannot be. */
 export const SLEEPING_LIMIT = 1024;
+/** Where as many sleep, no call begins. */
+export const SLEEPING_BOUND = 2 * SLEEPING_LIMIT;
 export const TRACE_LINES = 10_000;
 
 export function callInit(): CallState {
