@@ -4,8 +4,11 @@
  */
 import { UTS_RELEASE, UTS_VERSION } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
-import { ticks, tickNs } from "../time/clock.ts";
+import { ticks, tickTimeNs } from "../time/clock.ts";
+import { initialJiffies } from "../time/jiffies.ts";
 import { armTimer, timerCallback } from "../time/timer.ts";
+import { calcWheelIndex } from "../time/wheel.ts";
+import { calcWheelIndex } from "../time/wheel.ts";
 import { printTrace } from "./dump_stack.ts";
 import { heldBy, lockLine } from "./lockdep_held.ts";
 import { debugLocks } from "./lockdep.ts";
@@ -13,7 +16,6 @@ import { printk } from "./printk.ts";
 import { stackOf } from "./stack_trace.ts";
 import { printTainted } from "./taint.ts";
 import { groupOf, taskOf, type Task } from "./task.ts";
-import { wheelTick } from "./wait_event.ts";
 
 const ERR = 3;
 const INFO = 6;
@@ -28,18 +30,19 @@ function sysctl(k: Kernel, name: string, initial: number): number {
 const timeoutSecs = (k: Kernel): number => sysctl(k, "timeout_secs", 120);
 
 /** The jiffy of boot, whose place in the timer wheel the rounds follow. */
-const bootJiffies = (k: Kernel): number => 2 ** 32 - 300 * k.state.machine.hz;
+const bootJiffies = (k: Kernel): number => initialJiffies(k.state.machine.hz);
 
 /** Ticks between two rounds: the thread's sleep, as the timer wheel rounds it up. Ticks of the first one after `tick`. */
 function nextRound(k: Kernel, tick: number): number {
   const boot = bootJiffies(k);
-  const sleep = timeoutSecs(k) * k.state.machine.hz;
-  const first = wheelTick(boot + sleep, boot) - boot;
-  const period = wheelTick(boot + first + sleep, boot + first) - boot - first;
+  const { hz } = k.state.machine;
+  const sleep = timeoutSecs(k) * hz;
+  const first = calcWheelIndex(boot + sleep, boot, hz).expiry - boot;
+  const period = calcWheelIndex(boot + first + sleep, boot + first, hz).expiry - boot - first;
   return tick < first ? first : first + (Math.floor((tick - first) / period) + 1) * period;
 }
 
-const roundNs = (k: Kernel, tick: number): number => tick * tickNs(k);
+const roundNs = (k: Kernel, tick: number): number => tickTimeNs(k, tick);
 
 /** A sleep that a round may tell of: neither parked threads nor those that a fatal signal wakes. */
 function mayHang(k: Kernel, task: Task): boolean {

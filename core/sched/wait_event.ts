@@ -1,32 +1,13 @@
 /** The wait_event family: sleeping until a condition holds, a signal comes or jiffies have passed (include/linux/wait.h). */
 import { ERESTARTSYS } from "../abi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import { tickNs, ticks } from "../time/clock.ts";
+import { ticks } from "../time/clock.ts";
+import { MAX_SCHEDULE_TIMEOUT } from "../time/jiffies.ts";
+import { timeoutNs } from "../time/timeout.ts";
 import type { SleepMode, Task } from "./task.ts";
 import { sleepOn, timedOut, signalPending, fatalSignalPending, type SleepAction, type WaitQueue } from "./wait_queue.ts";
 
-/** MAX_SCHEDULE_TIMEOUT: for ever. */
-export const MAX_SCHEDULE_TIMEOUT = Number.MAX_SAFE_INTEGER;
-
-/** Distances from which on the timer wheel is coarser by a factor of 8 (kernel/time/timer.c). */
-const LEVELS = [63, 504, 4032, 32_256, 258_048];
-
-/** The tick at which a timer that is to expire at tick `expires` fires: never early, later the farther away it is. */
-export function wheelTick(expires: number, nowTick: number): number {
-  const delta = expires - nowTick;
-  if (delta < 0) return nowTick + 1;
-  let level = LEVELS.findIndex((start) => delta < start);
-  if (level < 0) level = LEVELS.length;
-  const grain = 8 ** level;
-  return (Math.floor(expires / grain) + 1) * grain;
-}
-
-/** Kernel time at which a sleep of `timeout` jiffies from now ends by itself; -1 for one without end. */
-export function timeoutNs(k: Kernel, timeout: number): number {
-  if (timeout >= MAX_SCHEDULE_TIMEOUT) return -1;
-  const nowTick = ticks(k);
-  return wheelTick(nowTick + timeout, nowTick) * tickNs(k);
-}
+export { MAX_SCHEDULE_TIMEOUT, timeoutNs };
 
 /** A wait with an end: lives in a frame's locals, with `left` as the timeout in jiffies before it begins. */
 export interface Timeout {

@@ -28,10 +28,10 @@ export const timeInRange = (a: number, b: number, c: number): boolean => a >= b 
 export const timeAfter32 = (a: number, b: number): boolean => ((b | 0) - (a | 0) | 0) < 0;
 export const timeBefore32 = (a: number, b: number): boolean => timeAfter32(b, a);
 
-/** The longest timeout in jiffies; a longer one is this. */
-export const MAX_JIFFY_OFFSET = 2 ** 62 - 2;
-/** No timeout at all. Linux has LONG_MAX, which a number cannot hold; anything from here on is taken for it. */
-export const MAX_SCHEDULE_TIMEOUT = 2 ** 63;
+/** No timeout at all. Linux has LONG_MAX, which a number cannot hold. */
+export const MAX_SCHEDULE_TIMEOUT = Number.MAX_SAFE_INTEGER;
+/** The longest timeout in jiffies, about half of that; a longer one is this. */
+export const MAX_JIFFY_OFFSET = 2 ** 52 - 2;
 
 const MS_PER_SEC = 1000;
 const US_PER_SEC = 1_000_000;
