@@ -4,10 +4,9 @@
  */
 import { UTS_RELEASE, UTS_VERSION } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
-import { ticks, tickTimeNs } from "../time/clock.ts";
+import { ticks, ticksAt, tickTimeNs } from "../time/clock.ts";
 import { initialJiffies } from "../time/jiffies.ts";
 import { armTimer, timerCallback } from "../time/timer.ts";
-import { calcWheelIndex } from "../time/wheel.ts";
 import { calcWheelIndex } from "../time/wheel.ts";
 import { printTrace } from "./dump_stack.ts";
 import { heldBy, lockLine } from "./lockdep_held.ts";
@@ -69,7 +68,7 @@ timerCallback("khungtaskd", (k) => {
 
 /** Tells of a task that an earlier round saw in this same sleep: whether it did. */
 function check(k: Kernel, task: Task): boolean {
-  const sinceTick = Math.floor((task.sleep?.sinceNs ?? 0) / tickNs(k));
+  const sinceTick = ticksAt(k, task.sleep?.sinceNs ?? 0);
   const seenTick = nextRound(k, sinceTick);
   const nowTick = ticks(k);
   const warnings = sysctl(k, "warnings", 10);
