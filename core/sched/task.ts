@@ -225,9 +225,10 @@ export interface SignalHandlers {
   counts: Map<number, number>;
 }
 
-export function newEntity(): SchedEntity {
+/** A thread of the kernel is not `fresh`: it has run before, as it was made, and waited to be woken. */
+export function newEntity(fresh: boolean): SchedEntity {
   return {
-    vruntime: 0, countedNs: 0, pickedNs: 0, fresh: true, burstNs: 0, burstFrame: 0, burstCode: "", rrTicks: 0, lastCpu: -1,
+    vruntime: 0, countedNs: 0, pickedNs: 0, fresh, burstNs: 0, burstFrame: 0, burstCode: "", rrTicks: 0, lastCpu: -1,
     waitingNs: 0, runDelayNs: 0, runs: 0, migrations: 0,
   };
 }
