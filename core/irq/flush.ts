@@ -1,6 +1,7 @@
 /** Waiting for work: for one item, for all of a queue, and until an item is neither queued nor under way (kernel/workqueue.c). */
 import type { Kernel } from "../kernel.ts";
 import { printk } from "../sched/printk.ts";
+import { schedYield } from "../sched/run_queue.ts";
 import { enter, NEXT, steps, to, type StepResult } from "../sched/steps.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { delTimer } from "../time/timer_list.ts";
@@ -43,11 +44,13 @@ export const flushWork = steps<FlushLocals>("flush_work", {
 
 /** Queues a delayed item at once if its timer runs, and waits for it (flush_delayed_work). */
 export const flushDelayedWork = steps<FlushLocals>("flush_delayed_work", {
-  queue: (k, _task, { locals }) => {
+  queue: (k, task, { locals }) => {
     const work = k.state.irq.wq.works.get(locals.work);
     if (work?.where === "timer") {
       delTimer(k, work.timer);
       insertWork(k, work.cpu, work.wq, work);
+      // As recorded: flush_work may sleep, and there a worker that has just been woken on this CPU comes first.
+      schedYield(k, task);
     }
     return NEXT;
   },

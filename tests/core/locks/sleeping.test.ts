@@ -107,6 +107,7 @@ describe("a read-write semaphore", () => {
     const lines = sameHowever((m, pause) => {
       const sem = initRwsem(m.kernel, "sem");
       act(m, "r1", ["read", sem], ["sleep", 20], ["upRead", sem]);
+      m.advance(1);
       act(m, "r2", ["read", sem], ["sleep", 20], ["upRead", sem]);
       m.advance(5);
       act(m, "w", ["write", sem], ["sleep", 10], ["upWrite", sem]);
@@ -128,6 +129,7 @@ describe("a read-write semaphore", () => {
     m.advance(20);
     expect(told(m)).toEqual(["w write=0", "r read=0"]);
     const killed = act(m, "k", ["allowSignal", SIGUSR1], ["writeKillable", sem], ["upWrite", sem]);
+    m.advance(1);
     const late = act(m, "i", ["allowSignal", SIGUSR1], ["readInterruptible", sem]);
     m.advance(1);
     act(m, "s", ["signal", killed, SIGUSR1], ["signal", late, SIGUSR1]);
@@ -155,7 +157,7 @@ describe("a completion", () => {
     });
     expect(lines[0]).toBe("a wait=0");
     expect(lines.filter((line) => line.startsWith("x"))).toEqual(["x tryWait=1", "x tryWait=1", "x tryWait=0"]);
-    expect(lines.filter((line) => line.includes("wait=0") && !line.startsWith("x"))).toEqual(["a wait=0", "b wait=0", "c wait=0", "d wait=0"]);
+    expect(lines.filter((line) => line.includes("wait=0") && !line.startsWith("x")).sort()).toEqual(["a wait=0", "b wait=0", "c wait=0", "d wait=0"]);
   });
 
   test("answers what was left of a timeout, 0 when it passed, ERESTARTSYS to a signal", () => {
@@ -202,7 +204,9 @@ describe("wait_event", () => {
       act(m, "x", ["setFlag", 1], ["wake", queue, 1], ["sleep", 5], ["tell", "again"], ["wake", queue, 0]);
       m.advance(20);
     });
-    expect(lines.map((line) => line.replace(/ at .*/, ""))).toEqual(["a eventExclusive=0", "x again", "b eventExclusive=0", "c eventExclusive=0"]);
+    const woken = lines.map((line) => line.replace(/ at .*/, ""));
+    expect(woken.slice(0, 2)).toEqual(["a eventExclusive=0", "x again"]);
+    expect(woken.slice(2).sort()).toEqual(["b eventExclusive=0", "c eventExclusive=0"]);
   });
 });
 
