@@ -7,10 +7,11 @@ import { RCU_SOFTIRQ, TASKLET_SOFTIRQ } from "../../../core/irq/state.ts";
 import { taskletCallback, taskletDisable, taskletEnable, taskletFree, taskletHiSchedule, taskletInit, taskletKill, taskletSchedule } from "../../../core/irq/tasklet.ts";
 import type { Kernel } from "../../../core/kernel.ts";
 import { inHardirq, inInterrupt, inServingSoftirq, inSoftirq, inTask, irqsDisabled, localBhDisable, localBhEnable, preemptCount } from "../../../core/sched/preempt.ts";
+import { NEXT, run, steps } from "../../../core/sched/steps.ts";
 import { LEAD_NS } from "../../../core/time/state.ts";
 import { armTimer, timerCallback } from "../../../core/time/timer.ts";
 import { jiffies } from "../../../core/time/jiffies.ts";
-import { modTimer, timerFunction, timerSetup } from "../../../core/time/timer_list.ts";
+import { addTimerOn, modTimer, timerFunction, timerSetup } from "../../../core/time/timer_list.ts";
 import { asTask, forget, inThread, log, MS, note, seen, stage } from "./stage.ts";
 
 function context(k: Kernel): string {
@@ -158,6 +159,43 @@ describe("softirqs", () => {
     expect(line).toHaveLength(11);
     expect(line[0]).toBe(line.slice(1).reduce((a, b) => a + b));
     expect(line[1 + RCU_SOFTIRQ]).toBe(after.reduce((a, b) => a + b));
+  });
+});
+
+describe("a task that holds softirqs off", () => {
+  const holder = steps<{ ms: number }>("test.bh_holder", {
+    off: (k) => {
+      localBhDisable(k);
+      return NEXT;
+    },
+    run: (_k, _task, { locals }) => run(locals.ms * MS),
+    on: (k) => {
+      note(k, "before");
+      localBhEnable(k);
+      note(k, "after");
+      return 0;
+    },
+  });
+
+  test("gets what is due on its CPU as it lets them through", () => {
+    const m = stage({ cpus: 1 });
+    const k = m.kernel;
+    modTimer(k, timerSetup(k, "test.context_timer", {}), jiffies(k) + 1);
+    inThread(m, "held", holder, { ms: 40 });
+    m.advance(100);
+    expect(seen(m).map((what) => what.slice(0, 9))).toEqual(["before", "timer ctx", "after", "held=0"]);
+    expect(k.state.irq.cpus[0].softirqs[1]).toBe(1);
+    expect(m.broken()).toEqual([]);
+  });
+
+  test("keeps nobody else from them", () => {
+    const m = stage();
+    const k = m.kernel;
+    addTimerOn(k, timerSetup(k, "test.context_timer", {}), jiffies(k) + 1, 1);
+    const task = inThread(m, "held", holder, { ms: 40 });
+    m.advance(100);
+    expect(task.cpu).toBe(0);
+    expect(seen(m).map((what) => what.slice(0, 9))).toEqual(["timer ctx", "before", "after", "held=0"]);
   });
 });
 
