@@ -1,7 +1,7 @@
 /** Reads a request's body, within its limit. */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { Problem } from "./errors.ts";
+import { Problem, tooMany } from "./errors.ts";
 import { parseJson } from "./json.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -21,25 +21,38 @@ export function isChunked(req: IncomingMessage): boolean {
   return req.headers["transfer-encoding"] !== undefined;
 }
 
-/** The whole body. Rejects with Problem 413 above `limit`, and when the client goes away before its end. */
+/** Bytes of bodies that may be on their way at the same time, all requests together. */
+const ARRIVING_BYTES = 512 << 20;
+let arriving = 0;
+
+/** The whole body. Rejects with Problem 413 above `limit`, 429 where too much arrives at once, 400 when the client goes away before its end. */
 export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
   if (req.headers["content-length"] === "0" || (req.headers["content-length"] === undefined && !isChunked(req))) {
     return Promise.resolve(EMPTY);
   }
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] | null = [];
     let length = 0;
+    const refuse = (problem: Problem): void => {
+      chunks = null; // the rest is read and dropped, so that the answer arrives
+      arriving -= length;
+      reject(problem);
+    };
     req.on("data", (chunk: Buffer) => {
+      if (chunks === null) return;
       length += chunk.length;
-      if (length <= limit) chunks.push(chunk);
-      else if (length - chunk.length <= limit) {
-        chunks.length = 0;
-        reject(tooLarge(limit)); // the rest is read and dropped, so that the answer arrives
-      }
+      arriving += chunk.length;
+      chunks.push(chunk);
+      if (length > limit) refuse(tooLarge(limit));
+      else if (arriving > ARRIVING_BYTES) refuse(tooMany("More arrives at once than fits into memory.", 1));
     });
-    req.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    req.on("end", () => {
+      if (chunks !== null) resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    });
     req.on("error", reject);
-    req.on("close", () => reject(new Problem(400, "invalid", "The body ended before its length.")));
+    req.on("close", () => {
+      if (chunks !== null) refuse(new Problem(400, "invalid", "The body ended before its length."));
+    });
   });
 }
 

@@ -52,6 +52,7 @@ export const createSession = defineRoute({
   async handle({ body, request, caller }, services) {
     const { sessions, store } = services;
     if ((await store.sessions.count()) >= LIMITS.sessions) throw new Problem(507, "full", `There are at most ${LIMITS.sessions} sessions.`);
+    sessions.requireMemory();
     const sealing = request.ticket === null ? null : await sealKey(request.ticket);
     const name = body.name ?? (body.from === undefined ? "session" : "fork");
     const made = body.from === undefined

@@ -26,6 +26,8 @@ export interface Host {
   adopt(session: Session, live: Live): void;
   /** A kernel was put into memory: its clock, its slices and what hangs on it begin. */
   began(session: Session, live: Live): void;
+  /** @throws Problem 507 where memory is too short for an input of this type */
+  requireMemory(inputType?: string): void;
   /** What made the session read-only was restored over. */
   makeWritable(session: Session): void;
   newCallId(): string;

@@ -5,6 +5,7 @@ import type { Reply } from "../route.ts";
 import type { MemberRecord, SessionRecord, Store } from "../store/index.ts";
 import { armTimer, disarmTimer } from "./clock.ts";
 import { callRecord, type Kernel } from "./core.ts";
+import { PRESSURE, memoryPressure } from "../memory.ts";
 import { CoreFailure, feed, moveClock } from "./feed.ts";
 import { answerAll, answerQuiet, dismissAll, isHeld } from "./held.ts";
 import type { Host, Log } from "./host.ts";
@@ -26,12 +27,18 @@ export interface SessionsOptions {
   /** Rows and bytes of journal after which an automatic snapshot is taken. */
   snapshotRows?: number;
   snapshotBytes?: number;
+  /** How full the memory is, from 0 to 1. */
+  pressure?(): number;
   /** The time of day for what expires, ms since 1970. */
   now?(): number;
   committed?(rows: number, seconds: number): void;
 }
 
 const LOOK_MS = 15_000;
+/** Kernels that are put away at once when memory is short. */
+const PUT_AWAY_AT_ONCE = 8;
+/** Inputs that may give memory back, and take none: they are done however short it is. */
+const FREEING = new Set(["killProcess", "signal", "interruptCall", "setClockMode"]);
 
 export class Sessions implements Host {
   readonly store: Store;
@@ -39,18 +46,21 @@ export class Sessions implements Host {
   readonly journal: Journal;
   readonly turns: Turns;
   readonly keys: IdempotencyKeys;
-  readonly #options: Required<Omit<SessionsOptions, "store" | "log" | "committed" | "now">>;
+  readonly #options: Required<Omit<SessionsOptions, "store" | "log" | "committed" | "now" | "pressure">>;
   readonly #sessions = new Map<string, Session>();
   readonly #opening = new Map<string, Promise<Session>>();
   readonly #housekeeping: NodeJS.Timeout;
   /** Never given twice: random for this run of the server, counted within it. */
   readonly #callIds = { run: randomBytes(9).toString("base64url"), next: 0 };
   #stopping = false;
+  #puttingAway = false;
+  readonly #pressure: () => number;
 
-  constructor({ store, log, committed, idleMs = 10 * 60_000, maxLoaded = 256, snapshotRows = 5_000, snapshotBytes = 16 << 20, now = Date.now }: SessionsOptions) {
+  constructor({ store, log, committed, idleMs = 10 * 60_000, maxLoaded = 256, snapshotRows = 5_000, snapshotBytes = 16 << 20, now = Date.now, pressure = memoryPressure }: SessionsOptions) {
     this.store = store;
     this.log = log;
     this.#options = { idleMs, maxLoaded, snapshotRows, snapshotBytes };
+    this.#pressure = pressure;
     this.keys = new IdempotencyKeys(store, now);
     this.turns = new Turns(this);
     this.journal = new Journal(store, {
@@ -97,6 +107,14 @@ export class Sessions implements Host {
     if (session.removed) throw notFound("The session was removed.");
     session.usedMs = Date.now();
     if (session.live === null && !session.loading) void this.#load(session);
+  }
+
+  /** Where memory is short, idle kernels are put away; where it is at its end, nothing that may grow is begun. @throws Problem 507 */
+  requireMemory(inputType?: string): void {
+    const pressure = this.#pressure();
+    if (pressure < PRESSURE.putAway) return;
+    void this.#putAwayOldest();
+    if (pressure >= PRESSURE.refuse && !(inputType !== undefined && FREEING.has(inputType))) throw new Problem(507, "full", "The server's memory is full; try again when others are idle.");
   }
 
   /** A session whose kernel was just made; it is in the commit that comes. */
@@ -274,7 +292,20 @@ export class Sessions implements Host {
     }
   }
 
+  /** The longest unused of the idle kernels, whoever asks for memory. */
+  async #putAwayOldest(): Promise<void> {
+    if (this.#puttingAway) return;
+    this.#puttingAway = true;
+    try {
+      const idle = [...this.#sessions.values()].filter((session) => session.live !== null && isIdle(session)).sort((a, b) => a.usedMs - b.usedMs);
+      for (const session of idle.slice(0, PUT_AWAY_AT_ONCE)) await this.#putAway(session);
+    } finally {
+      this.#puttingAway = false;
+    }
+  }
+
   async #makeRoom(coming: Session): Promise<void> {
+    this.requireMemory();
     const loaded = () => [...this.#sessions.values()].filter((session) => session.live !== null);
     if (loaded().length < this.#options.maxLoaded) return;
     const [oldest] = loaded().filter((session) => session !== coming && isIdle(session)).sort((a, b) => a.usedMs - b.usedMs);

@@ -53,6 +53,7 @@ export async function takeSnapshot<R extends Reply>(
   if ((await host.store.snapshots.count(session.id)) >= LIMITS.snapshotsPerSession) {
     throw new Problem(507, "full", `A session has at most ${LIMITS.snapshotsPerSession} snapshots; delete one first.`);
   }
+  host.requireMemory();
   const { live, made, content } = await new Promise<{ live: Live } & ReturnType<typeof take>>((resolve, reject) => {
     host.turns.do(session, {
       run(live) {

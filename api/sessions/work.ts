@@ -89,6 +89,7 @@ export function act<R extends Reply>(host: Host, session: Session, work: Act<R>)
 function perform(host: Host, session: Session, live: Live, work: Act, to: Settler, job: Job): void {
   requireWritable(session);
   const input = work.input(live, session);
+  host.requireMemory(input.type);
   if (input.type === "program") refuseUnfit(input, work);
   const fed = feed(host, session, live, input);
   if (fed === null) {
