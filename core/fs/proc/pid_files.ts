@@ -11,6 +11,8 @@ import { totalPages } from "../../mm/page_alloc.ts";
 import { mapsText, smapsRollupText, smapsText, statmNumbers } from "../../mm/proc.ts";
 import { rssPages } from "../../mm/space.ts";
 import { capable } from "../../sched/cred.ts";
+import { taskTimes } from "../../sched/cpu_time.ts";
+import { isFair, weightOf } from "../../sched/fair.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
 import { ptraceMayAccess } from "./access.ts";
 import { procPidFile } from "./registry.ts";
@@ -154,11 +156,12 @@ const milliseconds = (ns: number): string => `${Math.floor(ns / 1e6)}.${String(M
 /** What the scheduler tells of a task; averages are not kept here. */
 function schedText(k: Kernel, task: Task): string {
   const head = `${task.comm} (${task.tid}, #threads: ${groupOf(k, task).threads.length})\n`;
-  const runNs = task.utimeNs + task.stimeNs;
+  const { utimeNs, stimeNs } = taskTimes(k, task);
+  const { se, policy } = task;
   return `${head}${"-".repeat(67)}\n`
-    + row("se.exec_start", milliseconds(task.readyNs)) + row("se.vruntime", milliseconds(runNs)) + row("se.sum_exec_runtime", milliseconds(runNs))
-    + row("se.nr_migrations", 0) + row("nr_switches", task.voluntarySwitches + task.involuntarySwitches)
+    + row("se.exec_start", milliseconds(task.readyNs)) + row("se.vruntime", milliseconds(se.vruntime))
+    + row("se.sum_exec_runtime", milliseconds(utimeNs + stimeNs)) + row("se.nr_migrations", se.migrations) + row("nr_switches", task.voluntarySwitches + task.involuntarySwitches)
     + row("nr_voluntary_switches", task.voluntarySwitches) + row("nr_involuntary_switches", task.involuntarySwitches)
-    + row("se.load.weight", 1_048_576) + row("policy", 0) + row("prio", 120 + task.nice);
+    + row("se.load.weight", weightOf(task) * 1024) + row("policy", policy) + row("prio", isFair(task) ? 120 + task.nice : 99 - task.rtPriority);
 }
 procPidFile("sched", schedText, 0o644);

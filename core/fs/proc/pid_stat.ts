@@ -2,6 +2,8 @@
 import { USER_HZ } from "../../abi/limits.ts";
 import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
+import { taskTimes } from "../../sched/cpu_time.ts";
+import { isFair } from "../../sched/fair.ts";
 import { bit } from "../../sched/signal.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "../../sched/task.ts";
 import { NS_PER_SEC } from "../../time/clock.ts";
@@ -40,7 +42,9 @@ export function usageOf(k: Kernel, task: Task, whole: boolean): { utimeNs: numbe
   const group = groupOf(k, task);
   const usage = { utimeNs: whole ? group.deadUtimeNs : 0, stimeNs: whole ? group.deadStimeNs : 0, minFlt: whole ? group.deadMinFlt : 0, majFlt: whole ? group.deadMajFlt : 0 };
   for (const tid of whole ? group.threads : [task.tid]) {
-    const { utimeNs, stimeNs, minFlt, majFlt } = taskOf(k, tid);
+    const one = taskOf(k, tid);
+    const { minFlt, majFlt } = one;
+    const { utimeNs, stimeNs } = taskTimes(k, one);
     usage.utimeNs += utimeNs;
     usage.stimeNs += stimeNs;
     usage.minFlt += minFlt;
@@ -74,6 +78,9 @@ export function signalMasks(k: Kernel, task: Task): { pending: bigint; shared: b
 
 const low31 = (set: bigint): bigint => set & 0x7fffffffn;
 
+/** As this file counts: 20 above the nice value, or below 0 of a real-time task. */
+const priorityOf = (task: Task): number => (isFair(task) ? 20 + task.nice : -1 - task.rtPriority);
+
 /** The line of `stat`; `whole` sums the threads. */
 function statText(k: Kernel, task: Task, ctx: WalkContext, whole: boolean): string {
   const group = groupOf(k, task);
@@ -88,11 +95,11 @@ function statText(k: Kernel, task: Task, ctx: WalkContext, whole: boolean): stri
     task.tid, `(${wqWorkerComm(k, task)})`, stateLetter(task), group.parent, group.pgid, group.sid, 0, -1, flagsOf(task, group),
     usage.minFlt, whole ? group.childMinFlt : 0, usage.majFlt, whole ? group.childMajFlt : 0,
     ticks(usage.utimeNs), ticks(usage.stimeNs), whole ? ticks(group.childUtimeNs) : 0, whole ? ticks(group.childStimeNs) : 0,
-    20 + task.nice, task.nice, group.threads.length, 0, ticks(task.startNs), vsize * PAGE_SIZE, rss, limit < 0 ? NO_LIMIT : limit,
+    priorityOf(task), task.nice, group.threads.length, 0, ticks(task.startNs), vsize * PAGE_SIZE, rss, limit < 0 ? NO_LIMIT : limit,
     0, 0, 0, 0, 0,
     low31(signals.pending | signals.shared), low31(task.blocked), low31(signals.ignored), low31(signals.caught),
     permitted && task.sleep !== null && task.state === "sleeping" ? 1 : 0, 0, 0,
-    task.exitSignal, task.cpu, 0, 0, 0, 0, 0, 0, 0, permitted ? (space?.startBrk ?? 0) : 0, 0, 0, 0, 0,
+    task.exitSignal, task.cpu, task.rtPriority, task.policy, 0, 0, 0, 0, 0, permitted ? (space?.startBrk ?? 0) : 0, 0, 0, 0, 0,
     permitted && group.exitStatus >= 0 ? group.exitStatus : 0,
   ];
   return `${fields.join(" ")}\n`;
@@ -100,8 +107,8 @@ function statText(k: Kernel, task: Task, ctx: WalkContext, whole: boolean): stri
 
 procPidFile("stat", statText);
 
-/** Time on a CPU, time waited for one (not counted here), and how often it ran. */
-procPidFile("schedstat", (_k, task) => {
-  const runs = task.voluntarySwitches + task.involuntarySwitches;
-  return `${Math.floor(task.utimeNs + task.stimeNs)} 0 ${runs}\n`;
+/** Time on a CPU, time waited for one, ns, and how often it was given one. */
+procPidFile("schedstat", (k, task) => {
+  const { utimeNs, stimeNs } = taskTimes(k, task);
+  return `${utimeNs + stimeNs} ${task.se.runDelayNs} ${task.se.runs}\n`;
 });
