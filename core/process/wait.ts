@@ -76,7 +76,8 @@ export function lookForChild(k: Kernel, task: Task, wanted: WaitFor): WaitResult
   for (const tgid of parent.children) {
     const child = must(k.state.sched.groups, tgid);
     if (!isEligible(k, child, wanted)) continue;
-    any = true;
+    // As Linux: who is dead has no more news than its death.
+    if (child.exitStatus < 0) any = true;
     const result = look(k, parent, child, wanted.options);
     if (result !== null) return result;
   }

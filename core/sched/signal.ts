@@ -303,6 +303,8 @@ function notifyParent(k: Kernel, group: ThreadGroup, code: number, status: numbe
   const parent = k.state.sched.groups.get(group.parent);
   if (parent === undefined) return;
   wake(k, parent.childWait, { nr: Infinity });
-  if ((actionOf(k, parent, SIGCHLD).flags & SA_NOCLDSTOP) !== 0) return;
+  const { handler, flags } = actionOf(k, parent, SIGCHLD);
+  // As Linux: to a parent that ignores SIGCHLD none is sent, not even while it blocks it.
+  if (handler === "ignore" || (flags & SA_NOCLDSTOP) !== 0) return;
   sendSignal(k, parent.tgid, SIGCHLD, { code, pid: group.tgid, uid: taskOf(k, group.threads[0]).cred.uid, status });
 }

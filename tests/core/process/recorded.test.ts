@@ -1,12 +1,13 @@
 /**
  * Processes, signals, timers, limits and futexes as a real Linux answered when asked by raw system calls: one scenario a line,
- * `[process, what, arguments …, answer]`. Recorded on Linux 6.18 x86-64 as root; where 6.1 differs, the step is left out.
+ * `[process, what, arguments …, answer]`. Recorded on x86-64 as root: on Linux 6.18, where a step that 6.1 answers otherwise is left
+ * out, and on Linux 6.1.
  *
  * `call` takes a number and registers; `M+n` is n bytes into a megabyte of memory at a fixed address, `$p1` the pid of a process
  * named by the fork that made it, `H` a handler that counts. Answers: `[result, errno]`, `blocked`, `dead`, `data HEX`.
  * `poll` and `ret` ask what became of a call that blocked.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { signalName } from "../../../core/abi/signal.ts";
@@ -114,10 +115,10 @@ class Recording {
   }
 }
 
-const lines = readFileSync(join(import.meta.dirname, "recorded/linux-6.18.jsonl"), "utf8").split("\n").filter((line) => line !== "");
+const FOLDER = join(import.meta.dirname, "recorded");
 
-describe("as recorded", () => {
-  for (const line of lines) {
+for (const file of readdirSync(FOLDER).sort()) describe(`as recorded: ${file.replace(".jsonl", "")}`, () => {
+  for (const line of readFileSync(join(FOLDER, file), "utf8").split("\n").filter((one) => one !== "")) {
     const { name, steps } = JSON.parse(line) as { name: string; steps: Step[] };
     test(name, async () => {
       const recording = new Recording();

@@ -30,9 +30,15 @@ const ALIASES: { [recorded: string]: string[] } = {
 function argumentOf(call: string, recorded: string): string {
   const names = argumentNames().get(call);
   if (names === undefined) throw new Error(`the table has no call ${call}`);
-  const name = [recorded, ...(ALIASES[recorded] ?? [])].find((one) => names.has(one));
+  const name = [recorded, ...(ALIASES[recorded] ?? [])].find((one) => names.has(one)) ?? [...names].find((one) => alike(one, recorded));
   if (name === undefined) throw new Error(`${call} has no argument for ${recorded}`);
   return name;
+}
+
+/** One name is the other's beginning, whatever lies between their words: new_addr and new_address, sem_num and semnum. */
+function alike(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((name) => name.replaceAll("_", ""));
+  return one.length > 2 && other.length > 2 && (one.startsWith(other) || other.startsWith(one));
 }
 
 let known: Map<string, Set<string>> | undefined;
