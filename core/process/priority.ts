@@ -74,7 +74,8 @@ export function rrInterval(k: Kernel, target: Task): number {
 
 /** Lets a task run on the CPUs of `mask` only, those that there are: 0, -EINVAL when none of them is, -EPERM. */
 export function setAffinity(k: Kernel, task: Task, target: Task, mask: number): number {
-  if (target.kind === "kthread") return -EINVAL;
+  // Of kernel threads only those may be moved that kthread_create made and nobody bound (PF_NO_SETAFFINITY).
+  if (target.kind === "kthread" && k.state.sched.kthreads.get(target.tid)?.bound !== false) return -EINVAL;
   if (!sameOwner(task, target) && !capable(task, CAP_SYS_NICE)) return -EPERM;
   const usable = mask & (2 ** k.state.machine.cpus - 1);
   if (usable === 0) return -EINVAL;
