@@ -20,9 +20,8 @@ import { isRawBody, type Reply, type RequestInfo, type Route } from "./route.ts"
 import { Router, type Match } from "./router.ts";
 import type { Services } from "./services.ts";
 import { InvalidCursor, StoreError, StoreFull } from "./store/index.ts";
-import { callRecord } from "./sessions/core.ts";
 import { checkKey, type Ticket } from "./sessions/idempotency.ts";
-import { problemReply, sleepingReply } from "./sessions/work.ts";
+import { problemReply } from "./sessions/work.ts";
 
 const SESSIONS = "/v1/sessions";
 
@@ -120,7 +119,7 @@ async function answer(request: Asked, services: Services, hosts: HostCheck): Pro
     const once = { scope: caller?.tokenHash ?? "server", method: "POST", path, key: String(key), body: hashed };
     const act = async (ticket: Ticket) =>
       await route.handle({ ...context, request: { ...info, ticket } } as Parameters<Route["handle"]>[0], services);
-    reply = await services.sessions.keys.once(once, (sid, callId) => callState(services, sid, callId), act);
+    reply = await services.sessions.keys.once(once, act);
   }
   if (route.holds !== undefined && req.headers.prefer !== undefined) {
     const wait = preferredWait(req.headers.prefer);
@@ -210,13 +209,6 @@ function readSchema(schema: z.ZodType, value: unknown, prefix: string): unknown 
   }
   const [first] = errors;
   throw invalid(`${first!.path === "" ? "The body" : first!.path}: ${first!.message}.`, errors);
-}
-
-/** How a call stands that a kept answer tells of. */
-async function callState(services: Services, sessionId: string, callId: string): Promise<Reply | null> {
-  const record = await services.sessions.look(sessionId, (kernel) => callRecord(kernel, callId));
-  if (record === null) return null;
-  return record.answer.state === "sleeping" ? sleepingReply(sessionId, record.answer) : { status: 200, json: record.answer };
 }
 
 /** Any failure as a refusal; what we did not foresee is ours, and is logged. */

@@ -6,7 +6,7 @@ import { RIGHTS, type Right } from "./auth.ts";
 import { isRawBody, type ResponseSpec, type Route } from "./route.ts";
 import { routes as allRoutes } from "./routes/index.ts";
 import { Call } from "./routes/syscalls.ts";
-import { Bytes, CallState, Problem } from "./schemas.ts";
+import { Bytes, Problem } from "./schemas.ts";
 import { CORE_VERSION } from "./sessions/core.ts";
 import { syscallComponents, syscallPaths } from "./openapi_syscalls.ts";
 
@@ -86,10 +86,6 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     const spec = specOf(response as z.ZodType | ResponseSpec);
     streams ||= spec.events === true;
     responses[status as "200"] = Number(status) >= 400 ? problem(spec.description) : responseOf(spec);
-  }
-  // A repeat under the key of a request that was told 202 is told how its call stands.
-  if (route.method === "post" && 202 in route.responses && !(200 in route.responses) && route.holds !== undefined) {
-    responses["200"] = responseOf({ description: "Under the Idempotency-Key of a request that slept: how its call ended", json: CallState });
   }
   for (const [status, when] of Object.entries(route.problems ?? {})) responses[status as "409"] = problem(when);
   const headers = [

@@ -12,7 +12,7 @@ export interface Waiter {
   to: Settler;
   requestId: string;
   /** The reply to a call that ended. Also asked for when nobody is held any more, where an answer is to be kept. */
-  ended(answer: CallAnswer, held: boolean): Reply;
+  ended(answer: CallAnswer): Reply;
   /** The reply when the call still sleeps. */
   asleep(answer: CallAnswer): Reply;
   timer: NodeJS.Timeout | null;
@@ -38,7 +38,7 @@ export function endWaiters(host: Host, session: Session, ended: EndedCall[]): vo
     session.waiters.delete(callId);
     for (const waiter of waiting) {
       stop(waiter);
-      const reply = waiter.ended(answer, !waiter.answered);
+      const reply = waiter.ended(answer);
       if (!waiter.answered) host.journal.unit(session).answer(waiter.to, reply);
     }
   }

@@ -20,6 +20,8 @@ export interface Ticket {
   readonly key: string;
   /** Until when an answer is kept. */
   readonly expiresAt: Date;
+  /** Set for a repeat: the call that the first request made. Nothing is done again, only told how that call stands. */
+  readonly again: string | null;
   /** What was last put into a commit, and what a commit has kept; null while there is nothing. */
   pending: IdempotencyRecord | null;
   kept: IdempotencyRecord | null;
@@ -115,8 +117,8 @@ async function openSealed(key: string, bytes: Uint8Array): Promise<Buffer> {
   return Buffer.concat([decipher.update(part(SALT + NONCE + TAG)), decipher.final()]);
 }
 
-/** How a kept call stands now: its answer, or null when the kernel knows it no more. */
-export type CallState = (sessionId: string, callId: string) => Promise<Reply | null>;
+/** The kernel does not know the call any more that a kept answer tells of. */
+export class CallForgotten extends Error {}
 
 export class IdempotencyKeys {
   readonly #store: Store;
@@ -131,49 +133,59 @@ export class IdempotencyKeys {
   }
 
   /**
-   * Runs `act` once for a key.
+   * Runs `act` once for a key; a repeat of what slept runs it to tell how the call stands (`ticket.again`).
    * @param scope the token's hash, or "server"
    * @throws Problem 422 where the key came with another body before
    */
   async once(
     request: { scope: string; method: string; path: string; key: string; body: Uint8Array },
-    callState: CallState, act: (ticket: Ticket) => Promise<Reply>,
+    act: (ticket: Ticket) => Promise<Reply>,
   ): Promise<Reply> {
     const id = idempotencyId(request.scope, request.method, request.path, request.key);
     const bodyHash = hash("sha256", request.body, "hex");
     for (let first = this.#underWay.get(id); first !== undefined; first = this.#underWay.get(id)) {
       if (first.bodyHash !== bodyHash) throw otherBody();
       await first.kept;
-      if (first.ticket.kept !== null) return this.#repeat(first.ticket.kept, request.key, callState);
+      if (first.ticket.kept !== null) return this.#repeat(first.ticket.kept, first.ticket, act);
     }
     let release!: () => void;
     const kept = new Promise<void>((resolve) => (release = resolve));
     const ticket: Ticket = {
-      id, bodyHash, key: request.key, expiresAt: new Date(this.#now() + LIMITS.idempotencyHours * 3_600_000), pending: null, kept: null, release,
+      id, bodyHash, key: request.key, expiresAt: new Date(this.#now() + LIMITS.idempotencyHours * 3_600_000), again: null, pending: null, kept: null, release,
     };
     this.#underWay.set(id, { bodyHash, kept, ticket });
     try {
       const record = await this.#store.idempotency.find(id, new Date(this.#now()));
       if (record === undefined) return await act(ticket);
       if (record.bodyHash !== bodyHash) throw otherBody();
-      return await this.#repeat(record, request.key, callState);
+      return await this.#repeat(record, ticket, act);
     } finally {
       this.#underWay.delete(id);
       release();
     }
   }
 
-  async #repeat(record: IdempotencyRecord, key: string, callState: CallState): Promise<Reply> {
+  async #repeat(record: IdempotencyRecord, ticket: Ticket, act: (ticket: Ticket) => Promise<Reply>): Promise<Reply> {
     const again = { "Idempotency-Replayed": "true" };
-    if (record.callId !== null && record.sessionId !== null) {
-      const now = await callState(record.sessionId, record.callId);
+    if (record.callId !== null) {
+      const now = await presentState(act({ ...ticket, again: record.callId }));
+      // An answer that was kept at the call's end outlives what the kernel keeps of it; a restore may have it sleep again.
       if (now !== null && (now.status === 202 || record.status === 202)) return { ...now, headers: { ...now.headers, ...again } };
       if (now === null && record.status === 202) throw conflict("The call that this key made has ended, and its answer is kept no longer.");
     }
-    const body = record.sealed ? await openSealed(key, record.body) : Buffer.from(record.body);
+    const body = record.sealed ? await openSealed(ticket.key, record.body) : Buffer.from(record.body);
     const { "Content-Type": contentType, ...headers } = record.headers;
     const base = { status: record.status, headers: { ...headers, ...again } };
     return contentType === undefined ? { ...base, empty: true } : { ...base, bytes: body, contentType };
+  }
+}
+
+async function presentState(asked: Promise<Reply>): Promise<Reply | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof CallForgotten) return null;
+    throw error;
   }
 }
 

@@ -15,7 +15,7 @@ import { liveOf, replay } from "./load.ts";
 import { newSession, type Live, type Session } from "./session.ts";
 import { saveKernel } from "./snapshots.ts";
 import { Turns } from "./turns.ts";
-import { act, look, problemReply, type Act, type AsleepReply } from "./work.ts";
+import { act, look, problemReply, tellAgain, type Act, type AsleepReply } from "./work.ts";
 
 export interface SessionsOptions {
   store: Store;
@@ -91,7 +91,8 @@ export class Sessions implements Host {
 
   #act<R extends Reply>(session: Session, work: Act<R>): Promise<R | AsleepReply> {
     this.use(session);
-    return act(this, session, work);
+    const again = work.request.ticket?.again ?? null;
+    return again === null ? act(this, session, work) : tellAgain(this, session, work, again);
   }
 
   /** Looks at a kernel; resolves with what was seen when that is kept. */

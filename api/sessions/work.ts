@@ -2,11 +2,11 @@
 import { Problem, conflict, errnoProblem, invalid, tooMany } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import type { Reply, RequestInfo } from "../route.ts";
-import { prepare, type CallAnswer, type Kernel, type Output, type Refusal } from "./core.ts";
+import { callRecord, prepare, type CallAnswer, type Kernel, type Output, type Refusal } from "./core.ts";
 import { feed, moveClock, type Fed, type InputBody } from "./feed.ts";
 import { holdRequest } from "./held.ts";
 import type { Host } from "./host.ts";
-import { keep } from "./idempotency.ts";
+import { CallForgotten, keep } from "./idempotency.ts";
 import type { Settler } from "./journal.ts";
 import type { Job, Live, Session } from "./session.ts";
 
@@ -154,13 +154,28 @@ function hold(
   holdRequest(host, session, {
     callId, pid, to, requestId: id, asleep, timer: null, keeps: ticket !== null, answered: false,
     ended(answer) {
-      const held = !this.answered;
-      const text = JSON.stringify(answer);
-      const reply = held ? replyOf(() => work.reply(within({ answer, text, output: null, live })), id) : { status: 200, serialized: text };
+      const reply = endReply(work, answer, live);
       keep(host.journal.unit(session), ticket, reply, { sessionId: session.id, seq: live.seq }, callId);
       return reply;
     },
   }, waitMs);
+}
+
+/** The reply to a call that ended after its request had to wait. */
+function endReply(work: Act, answer: CallAnswer, live: Live): Reply {
+  return replyOf(() => work.reply(within({ answer, text: JSON.stringify(answer), output: null, live })), work.request.id);
+}
+
+/** How the call stands that the same request made before. @throws CallForgotten */
+export function tellAgain<R extends Reply>(host: Host, session: Session, work: Act<R>, callId: string): Promise<R | AsleepReply> {
+  return look(host, session, (kernel, live) => {
+    const record = callRecord(kernel, callId);
+    if (record === null) return null;
+    return record.answer.state === "sleeping" ? sleepingReply(session.id, record.answer) : (endReply(work, record.answer, live) as R);
+  }).then((reply) => {
+    if (reply === null) throw new CallForgotten();
+    return reply;
+  });
 }
 
 export function sleepingReply(sessionId: string, answer: CallAnswer): AsleepReply {

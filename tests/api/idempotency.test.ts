@@ -127,6 +127,23 @@ test("keys outlive a restart, sleeping calls included", async () => {
   expect((await session.call(reader, "read", { fd: pipefd[0], count: 4 }, key("b", { Prefer: "wait=0" }))).body).toMatchObject({ ret: 4 });
 });
 
+test("a kept 202 ends as its route would have answered, restarts in between", async () => {
+  await session.must(pid, "mknod", { pathname: "/tmp/fifo", mode: "S_IFIFO|0666" });
+  for (const again of [() => Promise.resolve(), () => restart()]) {
+    const name = `k${Math.random()}`;
+    const ask = () => session.ask("post", "/commands", { json: { script: "cat /tmp/fifo; exit 3" }, ...key(name, { Prefer: "wait=0" }) });
+    const asleep = await ask();
+    expect(asleep.status).toBe(202);
+    await again();
+    expect((await ask()).body).toMatchObject({ state: "sleeping", callId: asleep.body.callId });
+    await session.ask("put", "/fs/tmp/fifo", { raw: "through the fifo" });
+    const done = await ask();
+    expect([done.status, done.headers["idempotency-replayed"]]).toEqual([200, "true"]);
+    expect(done.body).toEqual({ exit: 3, stdout: "through the fifo", stderr: "" });
+    expect((await ask()).body).toEqual(done.body);
+  }
+});
+
 test("an answer is kept for 24 hours, and then the same request acts again", async () => {
   const day = 24 * 3_600_000;
   let now = Date.UTC(2026, 0, 1);

@@ -222,7 +222,6 @@ describe("requests", () => {
   });
 
   test("what comes later says so", async () => {
-    expectProblem(await session.ask("post", "/commands", { json: { argv: ["ls"] } }), 501, "not-implemented");
     expectProblem(await session.ask("get", "/ttys/0"), 501, "not-implemented");
   });
 
