@@ -84,9 +84,9 @@ export function currentWork(k: Kernel, task: Task): number {
   return k.state.irq.wq.workers.get(task.tid)?.work ?? 0;
 }
 
-/** Name of the C function behind a step table: what follows the last dot. */
+/** Name of the C function behind a step table: `simrupt.work_func` is simrupt_work_func. */
 export function symbolOf(func: string): string {
-  return func.slice(func.lastIndexOf(".") + 1);
+  return func.replaceAll(/[^A-Za-z0-9_]/g, "_");
 }
 
 /** How a delayed item is queued when its time has come; queue_work.ts says so. */

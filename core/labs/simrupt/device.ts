@@ -30,7 +30,7 @@ function answer(k: Kernel, error: number): number {
 const unlock = (k: Kernel): void => mutexUnlock(k, lab(k).readLock);
 
 /** Sleeps, when there is nothing, with the lock held: whoever comes second waits for the first. */
-const read = steps<ReadLocals>("simrupt.simrupt_read", {
+const read = steps<ReadLocals>("simrupt.read", {
   lock: (k, _task, { locals }) => (locals.count === 0 && !build(k).unsignedRead ? 0 : enter(mutexLockInterruptible, lab(k).readLock)),
   locked: (_k, _task, { ret }) => (Number(ret) < 0 ? -ERESTARTSYS : NEXT),
   wait: (k, _task, { locals }) => {
@@ -47,7 +47,7 @@ const read = steps<ReadLocals>("simrupt.simrupt_read", {
 }, { undo: { wait: unlock, copy: unlock } });
 
 /** The close that stops the device: no timer, no tasklet and no work item is left, what was on its way is dropped. */
-const release = steps<object>("simrupt.simrupt_release", {
+const release = steps<object>("simrupt.release", {
   count: (k) => {
     const data = lab(k);
     data.openCount--;

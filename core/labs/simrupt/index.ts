@@ -40,8 +40,8 @@ function init(k: Kernel, { data }: Module): number {
   Object.assign(data, {
     dev, value: 0, openCount: 0, workqueue, rxFifo, fastBuf: newCircBuf(PAGE_SIZE), rxWait: newWaitQueue(k),
     timer: timerSetup(k, "simrupt.timer_handler", { owner: NAME }),
-    tasklet: taskletInit(k, "simrupt.simrupt_tasklet_func", 0, NAME),
-    work: initWork(k, "simrupt.simrupt_work_func", { owner: NAME }),
+    tasklet: taskletInit(k, "simrupt.tasklet_func", 0, NAME),
+    work: initWork(k, "simrupt.work_func", { owner: NAME }),
     readLock: mutexInit(k, "read_lock", NAME), producerLock: mutexInit(k, "producer_lock", NAME), consumerLock: mutexInit(k, "consumer_lock", NAME),
     fastBufFull: newRatelimit(hz), dropped: newRatelimit(hz),
   } satisfies Simrupt);
@@ -56,7 +56,7 @@ function undoNumbers(k: Kernel, dev: number, error: number): number {
 }
 
 /** Nobody has the device open. Each stage is stopped before the one that it feeds. */
-const exit = steps<{ module: string }>("simrupt.simrupt_exit", {
+const exit = steps<{ module: string }>("simrupt.exit", {
   timer: (k) => {
     delTimerSync(k, lab(k).timer);
     return NEXT;

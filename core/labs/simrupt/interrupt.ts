@@ -39,7 +39,7 @@ timerFunction("simrupt.timer_handler", (k) => {
   localIrqEnable(k);
 });
 
-taskletCallback("simrupt.simrupt_tasklet_func", (k) => {
+taskletCallback("simrupt.tasklet_func", (k) => {
   const data = lab(k);
   const beganNs = now(k);
   queueWork(k, data.workqueue, data.work);
@@ -52,7 +52,7 @@ interface DrainLocals extends WorkLocals {
 }
 
 /** Moves all bytes to where readers find them, each under the two locks, and wakes the readers. */
-steps<DrainLocals>("simrupt.simrupt_work_func", {
+steps<DrainLocals>("simrupt.work_func", {
   tell: (k) => {
     preemptDisable(k);
     tell(k, "simrupt_work_func");

@@ -174,7 +174,7 @@ describe("concurrency", () => {
     expect(timeOf(m, "1")).toBeLessThan(timeOf(m, "end 50"));
     expect(timeOf(m, "1")).toBeGreaterThanOrEqual(10 * MS);
     expect(log(m).filter((line) => line.startsWith("workqueue: "))).toEqual([4, 8].map((times) =>
-      `workqueue: busy_func hogged CPU for >10000us ${times} times, consider switching to WQ_UNBOUND`));
+      `workqueue: test_busy_func hogged CPU for >10000us ${times} times, consider switching to WQ_UNBOUND`));
   });
 
   test("an item of a WQ_CPU_INTENSIVE queue holds nobody up", () => {
@@ -398,7 +398,7 @@ describe("workers", () => {
     queueWorkOn(k, 0, systemWq(k), initWork(k, "test.leak_func"));
     m.advance(1);
     const tid = k.state.irq.wq.pools[0].workers[0];
-    expect(log(m)).toContain(`BUG: workqueue leaked lock or atomic: kworker/0:0/0x00000001/${tid}\n     last function: leak_func`);
+    expect(log(m)).toContain(`BUG: workqueue leaked lock or atomic: kworker/0:0/0x00000001/${tid}\n     last function: test_leak_func`);
     expect(taskOf(k, tid).preemptCount).toBe(0);
   });
 
