@@ -123,6 +123,8 @@ export function vfsLink(k: Kernel, ctx: WalkContext, old: Node, last: Last): num
   if (typeof last.dir.dentry === "string" || isDirectory(inode.mode)) return -EPERM;
   if (inode.nlink === 0 && !linkable(k, old)) return -ENOENT;
   if (inode.nlink >= LINK_MAX) return -EMLINK;
+  // An O_TMPFILE that has had a name is a file like any other: without its last one it cannot be linked again.
+  if (inode.nlink === 0) dentryOf(k, old.dentry as number).name = `#${inode.ino}`;
   inode.nlink++;
   inode.ctimeNs = currentTime(k);
   addEntry(k, dentryOf(k, last.dir.dentry), last.name, inode);

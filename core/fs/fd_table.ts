@@ -7,6 +7,7 @@ import { must } from "../lib/assert.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 import { fileOf, fput, opsOf, type OpenFile } from "./file.ts";
+import { closedDirectory } from "./dnotify.ts";
 import { closedDescriptor } from "./locks.ts";
 
 export interface FdTable {
@@ -102,6 +103,7 @@ function closeFile(k: Kernel, task: Task, file: OpenFile): number {
   if ((file.flags & O_PATH) === 0) {
     result = opsOf(k, file).flush?.(k, task, file) ?? 0;
     closedDescriptor(k, task, file);
+    if (k.state.fs.dnotify.size > 0) closedDirectory(k, task, file);
   }
   fput(k, file);
   return result;

@@ -45,6 +45,8 @@ export interface Inode {
   reserved: Map<number, number> | null;
   /** F_SEAL_ bits. */
   seals: number;
+  /** How long its data is likely to stay (F_SET_RW_HINT). */
+  writeHint: number;
   /** A directory: name → dentry, in the order of creation. */
   entries: Map<string, number> | null;
   /** A directory's next cookie (d_off). */

@@ -4,6 +4,7 @@ import { isDirectory, isRegular } from "../abi/stat.ts";
 import type { Kernel } from "../kernel.ts";
 import { epollFaults } from "./eventpoll.ts";
 import { xattrBytes, type Dentry, type Inode, type PathRef } from "./inode.ts";
+import { leaseFaults } from "./leases.ts";
 import { heldPages } from "./page_cache.ts";
 import { asPipe, pipeFaults } from "./pipe.ts";
 
@@ -197,6 +198,7 @@ function locks(k: Kernel): string[] {
       if (lock.start < 0 || lock.end < lock.start) wrong.push(`lock ${lock.id} goes from ${lock.start} to ${lock.end}`);
     }
   }
+  wrong.push(...leaseFaults(k));
   for (const waiter of fs.lockWaiters.values()) {
     if (!k.state.sched.waitQueues.has(waiter.queue)) wrong.push(`nobody waits for lock ${waiter.id}`);
   }

@@ -33,6 +33,8 @@ export interface FileLock extends LockRequest {
 /** A request that waits. */
 export interface LockWaiter extends LockRequest {
   id: number;
+  /** The lock in its way; another that comes meanwhile is no reason to look again. */
+  blocker: number;
   queue: WaitQueue;
 }
 
@@ -51,10 +53,13 @@ function sameWorld(a: LockRequest, b: LockRequest): boolean {
 
 const sameOwner = (a: LockRequest, b: LockRequest): boolean => a.kind === b.kind && a.owner === b.owner;
 
+function conflicts(lock: FileLock, request: LockRequest): boolean {
+  return sameWorld(lock, request) && !sameOwner(lock, request) && overlaps(lock, request) && (lock.type === F_WRLCK || request.type === F_WRLCK);
+}
+
 /** The first lock that stands in the way of a request, or null. */
 export function conflictOf(k: Kernel, request: LockRequest): FileLock | null {
-  return (k.state.fs.locks.get(request.inode) ?? []).find((lock) => sameWorld(lock, request) && !sameOwner(lock, request)
-    && overlaps(lock, request) && (lock.type === F_WRLCK || request.type === F_WRLCK)) ?? null;
+  return (k.state.fs.locks.get(request.inode) ?? []).find((lock) => conflicts(lock, request)) ?? null;
 }
 
 /** Sets or gives back a lock without waiting: 0; -EAGAIN when another stands in the way, -ENOLCK when there are too many. */
@@ -131,7 +136,11 @@ function merged(locks: FileLock[], before: FileLock[]): FileLock[] {
 function setLocks(k: Kernel, inode: number, locks: FileLock[]): void {
   if (locks.length === 0) k.state.fs.locks.delete(inode);
   else k.state.fs.locks.set(inode, locks);
-  for (const waiter of k.state.fs.lockWaiters.values()) if (waiter.inode === inode) wake(k, waiter.queue, { nr: Infinity });
+  for (const waiter of k.state.fs.lockWaiters.values()) {
+    if (waiter.inode !== inode) continue;
+    const blocker = locks.find((lock) => lock.id === waiter.blocker);
+    if (blocker === undefined || !conflicts(blocker, waiter)) wake(k, waiter.queue, { nr: Infinity });
+  }
 }
 
 /** Sets a lock, waiting for those in the way to go: 0; -EDEADLK when POSIX locks wait for each other; or a sleep. */
@@ -141,7 +150,7 @@ export function lockWaiting(k: Kernel, request: LockRequest): SyscallResult {
   if (deadlocks(k, request)) return -EDEADLK;
   const { fs } = k.state;
   if (fs.lockWaiters.size >= LOCK_MAX) return -ENOLCK;
-  const waiter: LockWaiter = { ...request, id: fs.nextLock++, queue: newWaitQueue(k) };
+  const waiter: LockWaiter = { ...request, id: fs.nextLock++, blocker: 0, queue: newWaitQueue(k) };
   fs.lockWaiters.set(waiter.id, waiter);
   return enter(waitForLock, { waiter: waiter.id });
 }
@@ -149,10 +158,11 @@ export function lockWaiting(k: Kernel, request: LockRequest): SyscallResult {
 const waitForLock = steps<{ waiter: number }>("fs.lock", {
   wait(k, _task, { locals }) {
     const waiter = must(k.state.fs.lockWaiters, locals.waiter);
-    const { id: _id, queue, ...request } = waiter;
+    const { id: _id, blocker: _blocker, queue, ...request } = waiter;
     const result = tryLock(k, request);
     if (result !== -EAGAIN) return result;
     if (deadlocks(k, request)) return -EDEADLK;
+    waiter.blocker = conflictOf(k, request)?.id ?? 0;
     return sleepOn(queue, { wchan: request.kind === "flock" ? "locks_lock_inode_wait" : "fcntl_setlk" });
   },
 }, { undo: { wait: (k, _task, { locals }) => void k.state.fs.lockWaiters.delete(locals.waiter) } });

@@ -30,7 +30,7 @@ export function newInode(k: Kernel, sb: SuperBlock, { mode, uid, gid, rdev = 0, 
   const inode: Inode = {
     id: k.state.fs.nextInode++, sb: sb.id, ino: ino ?? sb.nextIno++, mode, uid, gid, nlink: isDirectory(mode) ? 2 : 1, size: 0, rdev,
     atimeNs: time, mtimeNs: time, ctimeNs: time, btimeNs: time, refs: 0, writers: 0, ops, key: "",
-    pages: isRegular(mode) ? new Map() : null, reserved: null, seals: isRegular(mode) ? F_SEAL_SEAL : 0,
+    pages: isRegular(mode) ? new Map() : null, reserved: null, seals: isRegular(mode) ? F_SEAL_SEAL : 0, writeHint: 0,
     entries: isDirectory(mode) ? new Map() : null, nextCookie: FIRST_COOKIE, target: "", pipe: 0, xattrs: null,
   };
   // tmpfs counts 20 bytes an entry, "." and ".." included.
@@ -53,7 +53,7 @@ export function transientInode(k: Kernel, sb: SuperBlock, key: string, computed:
     id: 0, sb: sb.id, ino: computed.ino, mode: kept === undefined ? computed.mode : (computed.mode & 0o170000) | kept.mode,
     uid: kept?.uid ?? computed.uid, gid: kept?.gid ?? computed.gid, nlink: computed.nlink, size: computed.size, rdev: computed.rdev,
     atimeNs: time, mtimeNs: time, ctimeNs: time, btimeNs: time, refs: 0, writers: 0, ops: computed.ops, key,
-    pages: null, reserved: null, seals: 0, entries: null, nextCookie: 0, target: "", pipe: 0, xattrs: null,
+    pages: null, reserved: null, seals: 0, writeHint: 0, entries: null, nextCookie: 0, target: "", pipe: 0, xattrs: null,
   };
 }
 

@@ -21,6 +21,7 @@ import { allocFile, fileOf, filesLeft, forgetFile, fput, opsOf, type OpenFile } 
 import { walkContext } from "./fs_struct.ts";
 import type { WalkContext } from "./fs_type.ts";
 import { dentryOf, inodeOf, type Inode, type PathRef } from "./inode.ts";
+import { breakLease } from "./leases.ts";
 import { mountOf, sbOf } from "./mount.ts";
 import { followToLast, isNode, lookupChild, nodePermission, parentOf, startWalk, walkPath, walkToLast, type Last, type Node, type Walk } from "./namei.ts";
 import { openedInode } from "./new_inode.ts";
@@ -42,6 +43,8 @@ export interface OpenHow {
 export interface Opened {
   file: OpenFile;
   result: SyscallResult;
+  /** The file is emptied once the sleep is over. */
+  truncate?: boolean;
 }
 
 /** MAY_ bits that the access mode asks for; 3 asks for both and grants neither. */
@@ -89,12 +92,14 @@ function findExisting(walk: Walk, first: Last, flags: number): Found | number {
   const { k, ctx } = walk;
   let last = first;
   let directory = (flags & O_DIRECTORY) !== 0;
+  let follow = (flags & O_NOFOLLOW) === 0;
   for (;;) {
     directory ||= last.slash;
     const node = lookupLast(k, ctx, last);
     if (node === null) return -ENOENT;
     if (typeof node === "number") return node;
-    const follow = (flags & O_NOFOLLOW) === 0 || last.slash;
+    // A slash anywhere at the end of a name or a link asks for what the links lead to.
+    follow ||= last.slash;
     if (!isSymlink(node.inode.mode) || !follow) return { node, created: false, directory };
     const target = followToLast(walk, last, node);
     if (typeof target === "number") return target;
@@ -152,7 +157,10 @@ function openFound(k: Kernel, task: Task, ctx: WalkContext, { node, created, dir
   const denied = (truncate ? wantWrite(k, node.mnt) : 0) || mayOpen(k, ctx, node, created ? 0 : accessMode(flags), flags);
   if (denied !== 0) return denied;
   const opened = openNode(k, task, node, flags);
-  if (typeof opened === "object" && opened.result === 0 && truncate) truncateOpened(k, task, opened);
+  if (typeof opened === "object" && truncate) {
+    if (opened.result === 0) truncateOpened(k, task, opened);
+    else opened.truncate = true;
+  }
   return opened;
 }
 
@@ -215,7 +223,7 @@ export function openNode(k: Kernel, task: Task, node: Node, flags: number): Open
     ops, flags: flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC), inode: inode.id,
     path: { mnt: node.mnt, dentry: node.dentry }, canRead: access === 0 || access === O_RDWR, canWrite,
   });
-  const result = opsOf(k, file).open?.(k, task, file, inode) ?? 0;
+  const result = breakLease(k, inode, flags) || (opsOf(k, file).open?.(k, task, file, inode) ?? 0);
   if (typeof result === "number" && result < 0) {
     forgetFile(k, file);
     return result;
@@ -267,18 +275,20 @@ interface OpenLocals {
   file: number;
   fd: number;
   cloexec: boolean;
+  truncate: boolean;
   /** Step table that the file's open entered, "" when it slept. */
   code: string;
   inner: unknown;
 }
 
-/** The rest of an open whose file sleeps in its own open: a FIFO without a partner, a driver that waits. */
+/** The rest of an open whose file sleeps in its own open: a FIFO without a partner, a driver that waits, a file with a lease. */
 const openSleeping = steps<OpenLocals>("fs.open", {
   open(k, task, frame) {
     const { locals } = frame;
     if (locals.code !== "") return enterKept(locals);
     const file = fileOf(k, locals.file);
-    const result = opsOf(k, file).open?.(k, task, file, inodeOf(k, file.inode)) ?? 0;
+    const inode = inodeOf(k, file.inode);
+    const result = breakLease(k, inode, file.flags) || (opsOf(k, file).open?.(k, task, file, inode) ?? 0);
     if (typeof result === "object") return result;
     frame.ret = result;
     return NEXT;
@@ -289,7 +299,9 @@ const openSleeping = steps<OpenLocals>("fs.open", {
       giveUp(k, task, locals);
       return ret;
     }
-    return finishOpen(k, task, file, opened(k, file, file.flags), locals.fd, locals.cloexec);
+    const end: Opened = { file, result: opened(k, file, file.flags) };
+    if (end.result === 0 && locals.truncate) truncateOpened(k, task, end);
+    return finishOpen(k, task, file, Number(end.result), locals.fd, locals.cloexec);
   },
 }, { undo: { open: (k, task, { locals }) => giveUp(k, task, locals) } });
 
@@ -311,8 +323,8 @@ function finishOpen(k: Kernel, task: Task, file: OpenFile, result: number, fd: n
 }
 
 /** The descriptor of an opened file; goes on sleeping when its own open does. `fd` was taken before. */
-export function installOpened(k: Kernel, task: Task, { file, result }: Opened, fd: number, cloexec: boolean): number | EnterAction {
+export function installOpened(k: Kernel, task: Task, { file, result, truncate = false }: Opened, fd: number, cloexec: boolean): number | EnterAction {
   if (typeof result !== "object") return finishOpen(k, task, file, Number(result), fd, cloexec);
   const inner = result.act === "enter" ? { code: result.code, inner: result.locals } : { code: "", inner: null };
-  return enter(openSleeping, { file: file.id, fd, cloexec, ...inner });
+  return enter(openSleeping, { file: file.id, fd, cloexec, truncate, ...inner });
 }

@@ -313,6 +313,8 @@ function release(k: Kernel, _task: Task, file: OpenFile): number {
   if ((pipe.readers === 0) !== (pipe.writers === 0)) {
     wake(k, pipe.readWait, { nr: Infinity });
     wake(k, pipe.writeWait, { nr: Infinity });
+    killFasync(k, pipe.fasyncReaders, SIGIO, POLL_IN);
+    killFasync(k, pipe.fasyncWriters, SIGIO, POLL_OUT);
   }
   if (--pipe.files === 0) freePipe(k, pipe);
   return 0;

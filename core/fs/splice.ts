@@ -240,7 +240,8 @@ export function spliceFromPipe(k: Kernel, task: Task, pipe: Pipe, into: Side, co
       break;
     }
     done += takeFromPipe(k, pipe, Number(written));
-    if (written < bytes.length) break;
+    // As Linux: a file that took less is asked again, and may say why (SIGXFSZ).
+    if (written < bytes.length && !into.file.seekable) break;
   }
   charge(k, done * costs(k).copyPerByteNs);
   if (into.offset === null) into.file.pos = at.pos;

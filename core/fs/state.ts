@@ -1,8 +1,10 @@
 /** What the file systems and open files keep: inodes, dentries, mounts, descriptor tables, pipes, locks, watches. */
 import type { Dentry, Inode } from "./inode.ts";
+import type { DirNotify } from "./dnotify.ts";
 import type { FdTable } from "./fd_table.ts";
 import type { FsStruct } from "./fs_struct.ts";
 import type { InotifyWatch } from "./inotify.ts";
+import type { Lease } from "./leases.ts";
 import type { FileLock, LockWaiter } from "./locks.ts";
 import type { Mount, SuperBlock } from "./mount.ts";
 import type { EpollItem } from "./eventpoll.ts";
@@ -22,6 +24,9 @@ export interface FsState {
   /** Locks by inode, each list by start; flock, POSIX and OFD locks together. */
   locks: Map<number, FileLock[]>;
   lockWaiters: Map<number, LockWaiter>;
+  /** Leases, and watches of F_NOTIFY, by inode. */
+  leases: Map<number, Lease[]>;
+  dnotify: Map<number, DirNotify[]>;
   /** inotify watches by id; `watched` leads from an inode to those on it. */
   watches: Map<number, InotifyWatch>;
   watched: Map<number, number[]>;
@@ -57,8 +62,8 @@ export interface FsState {
 export function fsInit(): FsState {
   return {
     inodes: new Map(), dentries: new Map(), superBlocks: new Map(), mounts: new Map(), files: new Map(), fdTables: new Map(),
-    fsStructs: new Map(), pipes: new Map(), epollItems: new Map(), locks: new Map(), lockWaiters: new Map(), watches: new Map(),
-    watched: new Map(), pipePages: new Map(), xattrBytes: 0,
+    fsStructs: new Map(), pipes: new Map(), epollItems: new Map(), locks: new Map(), lockWaiters: new Map(), leases: new Map(), dnotify: new Map(),
+    watches: new Map(), watched: new Map(), pipePages: new Map(), xattrBytes: 0,
     anonMount: 0, anonInode: 0, rootMount: 0,
     nextInode: 1, nextDentry: 1, nextSuperBlock: 1, nextMount: 1, nextFile: 1, nextFdTable: 1, nextFsStruct: 1, nextPipe: 1,
     nextEpollItem: 1, nextLock: 1, nextWatch: 1, nextMoveCookie: 1,

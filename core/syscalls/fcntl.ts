@@ -1,10 +1,10 @@
 /** fcntl(2): duplicates, flags, owners, pipe sizes, seals; its record locks are in locks.ts. */
 import { EBADF, EBUSY, EFAULT, EINVAL, EPERM, ESRCH } from "../abi/errno.ts";
 import {
-  F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_FILE_RW_HINT, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
+  F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_RW_HINT, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE, F_GETLK, F_GETOWN,
   F_GETOWN_EX, F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OWNER_PGRP, F_OWNER_PID,
-  F_OWNER_TID, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_FILE_RW_HINT, F_SET_RW_HINT, F_SETFD, F_SETFL,
-  F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, FASYNC, FD_CLOEXEC, fcntlCommands,
+  F_OWNER_TID, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, F_SET_RW_HINT, F_SETFD, F_SETFL,
+  F_SETLEASE, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FASYNC, FD_CLOEXEC, fcntlCommands,
   fdFlags, O_APPEND, O_DIRECT, O_NOATIME, O_NONBLOCK, O_PATH, openFlags, sealFlags,
 } from "../abi/fcntl.ts";
 import { formatFlags } from "../abi/flags.ts";
@@ -14,11 +14,13 @@ import { signalName } from "../abi/signal.ts";
 import { isFifo, isRegular } from "../abi/stat.ts";
 import { cloexecOf, dupFile, fgetRaw, setCloexec } from "../fs/fd_table.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
+import { dirNotify } from "../fs/dnotify.ts";
 import { inodeOf } from "../fs/inode.ts";
+import { getLease, setLease } from "../fs/leases.ts";
 import { ownerOrCapable } from "../fs/permission.ts";
 import { getPipeSize, setPipeSize } from "../fs/pipe.ts";
 import type { Kernel } from "../kernel.ts";
-import { putU32 } from "../lib/bytes.ts";
+import { getU64, putU32, putU64 } from "../lib/bytes.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
@@ -53,14 +55,15 @@ function sysFcntl(k: Kernel, task: Task, [fd, cmd, arg]: [number, number, Addr])
     case F_GETOWNER_UIDS: return getOwnerUids(k, task, file, arg);
     case F_GETSIG: return file.signal;
     case F_SETSIG: return setSignal(file, arg);
-    case F_GETLEASE: return F_UNLCK;
-    case F_SETLEASE: case F_NOTIFY: return -EINVAL;
+    case F_GETLEASE: return getLease(k, file);
+    case F_SETLEASE: return setLease(k, task, file, int32(arg));
+    case F_NOTIFY: return dirNotify(k, task, file, uint32(arg));
     case F_GETPIPE_SZ: return getPipeSize(k, file);
     case F_SETPIPE_SZ: return setPipeSize(k, task, file, uint32(arg));
     case F_ADD_SEALS: return addSeals(k, file, uint32(arg));
     case F_GET_SEALS: return isRegular(inodeOf(k, file.inode).mode) && inodeOf(k, file.inode).pages !== null ? inodeOf(k, file.inode).seals : -EINVAL;
-    case F_GET_RW_HINT: case F_GET_FILE_RW_HINT: return copyToUser(k, task, arg, new Uint8Array(8)) < 8 ? -EFAULT : 0;
-    case F_SET_RW_HINT: case F_SET_FILE_RW_HINT: return typeof copyFromUser(k, task, arg, 8) === "number" ? -EFAULT : 0;
+    case F_GET_RW_HINT: return getWriteHint(k, task, file, arg);
+    case F_SET_RW_HINT: return setWriteHint(k, task, file, arg);
     default: return -EINVAL;
   }
 }
@@ -131,12 +134,30 @@ function getOwnerUids(k: Kernel, task: Task, { owner }: OpenFile, arg: Addr): nu
   return copyToUser(k, task, arg, bytes) < 8 ? -EFAULT : 0;
 }
 
+/** F_GET_RW_HINT: how long what is written is likely to stay, as somebody has said of the file. */
+function getWriteHint(k: Kernel, task: Task, file: OpenFile, arg: Addr): number {
+  const bytes = new Uint8Array(8);
+  putU64(bytes, 0, inodeOf(k, file.inode).writeHint);
+  return copyToUser(k, task, arg, bytes) < 8 ? -EFAULT : 0;
+}
+
+function setWriteHint(k: Kernel, task: Task, file: OpenFile, arg: Addr): number {
+  const bytes = copyFromUser(k, task, arg, 8);
+  if (typeof bytes === "number") return -EFAULT;
+  const hint = getU64(bytes, 0);
+  if (hint > RWH_WRITE_LIFE_EXTREME) return -EINVAL;
+  inodeOf(k, file.inode).writeHint = Number(hint);
+  return 0;
+}
+
 function setSignal(file: OpenFile, arg: Addr): number {
   if (typeof arg === "bigint" || arg > 64) return -EINVAL;
   file.signal = arg;
   return 0;
 }
 
+/** The largest hint: RWH_WRITE_LIFE_NOT_SET 0, NONE, SHORT, MEDIUM, LONG, EXTREME. */
+const RWH_WRITE_LIFE_EXTREME = 5;
 const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
 /** F_ADD_SEALS: -EPERM for a file that is not writable or may not be sealed, -EBUSY while it is mapped and F_SEAL_WRITE is asked for. */
@@ -174,6 +195,5 @@ function showHex(value: number): string {
 export const fcntlRows: Rows = {
   fcntl: {
     x86_64: 72, args: [fdNumber("fd"), choice("cmd", fcntlCommands), commandArg], run: sysFcntl, showResult: showAnswer,
-    partial: "leases and F_NOTIFY are refused with EINVAL",
   },
 };

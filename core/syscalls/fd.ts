@@ -1,5 +1,5 @@
 /** Descriptors that lead to the same open file: dup(2) and its kin. */
-import { EBADF, EBUSY, EINVAL } from "../abi/errno.ts";
+import { EBADF, EBUSY, EINVAL, EMFILE } from "../abi/errno.ts";
 import { O_CLOEXEC, openFlags } from "../abi/fcntl.ts";
 import { NR_OPEN, RLIMIT_NOFILE } from "../abi/limits.ts";
 import { dupFile, fgetRaw, isTaken, replaceFd } from "../fs/fd_table.ts";
@@ -11,7 +11,8 @@ import type { Rows } from "./row.ts";
 
 function sysDup(k: Kernel, task: Task, [oldfd]: [number]): number {
   const file = fgetRaw(k, task, oldfd);
-  return typeof file === "number" ? file : dupFile(k, task, file, 0, false);
+  if (typeof file === "number") return file;
+  return rlimit(k, task, RLIMIT_NOFILE) === 0 ? -EMFILE : dupFile(k, task, file, 0, false);
 }
 
 function sysDup3(k: Kernel, task: Task, [oldfd, newfd, how]: [number, number, number]): number {

@@ -3,8 +3,8 @@ import { EBADF, EFAULT, EFBIG, EINVAL, EISDIR, ENOENT, ENODEV, EOPNOTSUPP, EPERM
 import { CAP_DAC_READ_SEARCH } from "../abi/capability.ts";
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, atFlags, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE,
-  FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, fallocFlags, RENAME_EXCHANGE, RENAME_NOREPLACE,
-  RENAME_WHITEOUT, renameFlags,
+  FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, fallocFlags, O_WRONLY, RENAME_EXCHANGE,
+  RENAME_NOREPLACE, RENAME_WHITEOUT, renameFlags,
 } from "../abi/fcntl.ts";
 import { decodeStruct, layout } from "../abi/layout.ts";
 import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
@@ -16,6 +16,7 @@ import { fget } from "../fs/fd_table.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
 import { fsOf, walkContext } from "../fs/fs_struct.ts";
 import { inodeOf } from "../fs/inode.ts";
+import { breakLease } from "../fs/leases.ts";
 import { nodePermission, type Last, type Node } from "../fs/namei.ts";
 import { notifyFile, notifyPlace } from "../fs/notify.ts";
 import { MAX_FILE_SIZE } from "../fs/page_cache.ts";
@@ -25,6 +26,7 @@ import { getname, nodeOfFile, userParentAt, userPathAt } from "../fs/user_path.t
 import type { Kernel } from "../kernel.ts";
 import { copyFromUser } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
+import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { dirfd, fd, fdNumber, flags, mode, off, path, structIn, uint } from "./args.ts";
 import { structCodec } from "./codec.ts";
@@ -186,7 +188,7 @@ function sysUtime(k: Kernel, task: Task, [filename, times]: [Addr, Addr]): numbe
   return setTimes(k, task, userPathAt(k, task, AT_FDCWD, filename), set[0], set[1]);
 }
 
-function sysTruncate(k: Kernel, task: Task, [pathname, length]: [Addr, number | bigint]): number {
+function sysTruncate(k: Kernel, task: Task, [pathname, length]: [Addr, number | bigint]): SyscallResult {
   if (length < 0) return -EINVAL;
   const node = userPathAt(k, task, AT_FDCWD, pathname);
   if (typeof node === "number") return node;
@@ -196,6 +198,8 @@ function sysTruncate(k: Kernel, task: Task, [pathname, length]: [Addr, number | 
   const denied = wantWrite(k, node.mnt) || nodePermission(k, walkContext(k, task), node, MAY_WRITE);
   if (denied !== 0) return denied;
   if (inode.writers < 0) return -ETXTBSY;
+  const leased = breakLease(k, inode, O_WRONLY);
+  if (leased !== 0) return leased;
   const result = doTruncate(k, task, inode, length);
   if (result === 0) notifyPlace(k, node, inode, IN_MODIFY);
   return result;
