@@ -32,7 +32,8 @@ function freeWorks(k: Kernel, owner: string, goneCode: string): void {
     if (work.owner !== owner) continue;
     if (["list", "inactive", "scheduled"].includes(work.where)) reportActive(k, owner, "work_struct", work.func);
     work.timer = 0; // it went with the others
-    cancelWork(k, work.id);
+    if (work.where === "timer") work.where = "nowhere";
+    else cancelWork(k, work.id);
     if (work.runner !== 0) cutShort(k, work.runner, goneCode);
     freeWork(k, work.id);
   }
