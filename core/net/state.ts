@@ -39,6 +39,7 @@ export interface NetState {
   /** Where the search for a free ephemeral port goes on: for bind and listen odd ports, for connect even ones. */
   nextBindPort: number;
   nextConnectPort: number;
+  /** Begins far from those of TCP, as random ports would: nobody meets a UDP socket where a TCP one was. */
   nextUdpPort: number;
   /** Next automatic abstract name (five hexadecimal digits). */
   nextUnixName: number;
@@ -53,6 +54,6 @@ export function netInit(): NetState {
     sockets: new Map(), timeWaits: new Map(), tcpPorts: new Map(), udpPorts: new Map(),
     unixAbstract: new Map(), unixInodes: new Map(), memory: 0, inFlight: new Map(), received: new Map(),
     nextSocket: 1, nextTimeWait: 1, nextBindPort: LOCAL_PORT_FIRST + 1, nextConnectPort: LOCAL_PORT_FIRST,
-    nextUdpPort: LOCAL_PORT_FIRST, nextUnixName: 1,
+    nextUdpPort: (LOCAL_PORT_FIRST + LOCAL_PORT_LAST + 1) >> 1, nextUnixName: 1,
   };
 }

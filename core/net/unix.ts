@@ -143,13 +143,13 @@ function unixGetname(k: Kernel, socket: Socket, peer: boolean): Uint8Array | num
 
 function unixShutdown(k: Kernel, socket: Socket, how: number): number {
   socket.shutdown |= how;
+  stateChange(k, socket);
   const { peer } = unixOf(socket);
   if (peer !== 0 && socket.type !== SOCK_DGRAM) {
     const other = socketOf(k, peer);
     other.shutdown |= ((how & RCV_SHUTDOWN) !== 0 ? SEND_SHUTDOWN : 0) | ((how & SEND_SHUTDOWN) !== 0 ? RCV_SHUTDOWN : 0);
     stateChange(k, other);
   }
-  stateChange(k, socket);
   return 0;
 }
 
