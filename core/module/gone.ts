@@ -8,10 +8,11 @@ import { exitGroup } from "../process/exit.ts";
 import { printContext, printTrace } from "../sched/dump_stack.ts";
 import { emit } from "../sched/events.ts";
 import { printk } from "../sched/printk.ts";
-import type { EnterAction } from "../sched/steps.ts";
+import { pushFrame, steps, type EnterAction } from "../sched/steps.ts";
 import { addTaint, modulesLinkedIn, TAINT_DIE } from "../sched/taint.ts";
 import type { Task } from "../sched/task.ts";
 import type { SyscallResult } from "../sched/steps.ts";
+import { wakeTask } from "../sched/wait_queue.ts";
 
 const ALERT = 1;
 const WARNING = 4;
@@ -19,8 +20,8 @@ const GONE = "module.gone";
 /** Where the first module lay: what runs there now is nobody's. */
 const FREED_CODE = 0xffff_ffff_c033_e000n;
 
-/** What calling freed code comes to: the kernel's report, taint D, and the end of the task. */
-function callFreedCode(k: Kernel, task: Task, what: string): EnterAction {
+/** What the kernel reports when freed code is called, and taint D. */
+function reportFreedCode(k: Kernel, task: Task, what: string): void {
   const address = FREED_CODE.toString(16);
   printk(k, ALERT, `BUG: unable to handle page fault for address: ${address}`);
   printk(k, ALERT, "#PF: supervisor instruction fetch in kernel mode");
@@ -34,7 +35,45 @@ function callFreedCode(k: Kernel, task: Task, what: string): EnterAction {
   printk(k, WARNING, "---[ end trace 0000000000000000 ]---");
   addTaint(k, TAINT_DIE);
   emit(k, { event: "oops", data: { pid: task.tgid, module: "", what: "call of a removed module's code", rip: `0x${address}` } });
+}
+
+/** The report, and the end of the task. */
+function callFreedCode(k: Kernel, task: Task, what: string): EnterAction {
+  reportFreedCode(k, task, what);
   return exitGroup(SIGKILL);
+}
+
+/** Whether what is registered under this name, "simrupt.timer", is code of the module. */
+export const isCodeOf = (name: string, module: string): boolean => name.split(".").includes(module);
+
+/** Where a worker or a kernel thread goes on whose code is gone. Differs from Linux: a worker lives on, and takes the next item. */
+export const GONE_CODE = "module.gone_code";
+
+steps<object>(GONE_CODE, {
+  report: (k, task) => {
+    reportFreedCode(k, task, task.worker ? "process_one_work" : "kthread");
+    return 0;
+  },
+});
+
+/** Kernel threads of the module run into freed memory as they go on. Differs from Linux: one that sleeps is woken to it. */
+export function strandThreads(k: Kernel, name: string): void {
+  for (const task of k.state.sched.tasks.values()) {
+    if (task.kind !== "kthread" || task.worker) continue;
+    const at = task.frames.findIndex(({ code }) => isCodeOf(code, name));
+    if (at < 0 && !(task.frames.length > 0 && isCodeOf(entryOf(task.frames[0].locals), name))) continue;
+    task.frames.length = Math.max(1, at);
+    task.frames[0].step = "run";
+    pushFrame(task, GONE_CODE, {});
+    task.preemptCount = 0;
+    wakeTask(k, task);
+  }
+}
+
+/** The function that a thread has yet to begin with; "" for none. */
+function entryOf(locals: unknown): string {
+  const { code, locals: begun } = locals as { code?: string; locals?: unknown };
+  return typeof code === "string" && begun !== null ? code : "";
 }
 
 const dies = (what: string) => (k: Kernel, task: Task): SyscallResult => callFreedCode(k, task, what);

@@ -1,8 +1,12 @@
 /** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code. */
 import type { Kernel } from "../kernel.ts";
 import { codeModule } from "../fs/file_code.ts";
+import { freeIrq } from "../irq/interrupt.ts";
+import { queuesOf } from "../irq/owned.ts";
 import { objectsOf } from "../mm/kmalloc.ts";
+import { freeLocksOf } from "../sched/locks.ts";
 import { printk } from "../sched/printk.ts";
+import { isCodeOf } from "./gone.ts";
 import type { Module } from "./state.ts";
 
 const ERR = 3;
@@ -26,7 +30,20 @@ export function registrationsOf(k: Kernel, module: Module): string[] {
   }
   for (const [path, { ops }] of debugfs) if (isOf(k, module, ops)) found.push(`debugfs file '${path}'`);
   for (const [path, { ops }] of procEntries) if (isOf(k, module, ops)) found.push(`proc entry '/proc/${path}'`);
+  for (const { irq, action } of interruptsOf(k, module.name)) found.push(`handler '${action.name}' of interrupt ${irq}`);
+  for (const { name } of queuesOf(k, module.name)) found.push(`work queue '${name}'`);
   return found;
+}
+
+function interruptsOf(k: Kernel, module: string): { irq: number; action: { name: string; devId: number } }[] {
+  return [...k.state.irq.lines.values()].flatMap(({ irq, actions }) =>
+    actions.filter(({ handler }) => isCodeOf(handler, module)).map((action) => ({ irq, action })));
+}
+
+/** Takes the module's interrupt handlers and locks away. */
+export function disarm(k: Kernel, module: string): void {
+  for (const { irq, action } of interruptsOf(k, module)) freeIrq(k, irq, action.devId);
+  freeLocksOf(k, module);
 }
 
 /** Memory that the module asked for and never gave back: kmalloc objects and vmalloc areas. */

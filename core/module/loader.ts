@@ -4,11 +4,11 @@ import { MODULE_INIT_IGNORE_VERMAGIC } from "../abi/module.ts";
 import { O_TRUNC } from "../abi/fcntl.ts";
 import { VERMAGIC } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
+import { freeOwned } from "../irq/owned.ts";
 import { must } from "../lib/assert.ts";
 import { dumpStack } from "../sched/dump_stack.ts";
 import { emit } from "../sched/events.ts";
 import { checkInitcall } from "../sched/lock_exit.ts";
-import { freeLocksOf } from "../sched/locks.ts";
 import { printk } from "../sched/printk.ts";
 import { NEXT, enter, steps, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import {
@@ -19,11 +19,11 @@ import type { Task } from "../sched/task.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { moduleDefinitions, type ModuleCode, type ModuleDefinition, type Variant } from "./definition.ts";
-import { disown, isInside } from "./gone.ts";
+import { disown, GONE_CODE, isInside, strandThreads } from "./gone.ts";
 import { parseModuleImage } from "./image.ts";
 import { isGplCompatible, UNSPECIFIED_LICENSE } from "./license.ts";
 import { placeModule } from "./load_address.ts";
-import { leftBehind } from "./leaks.ts";
+import { disarm, leftBehind } from "./leaks.ts";
 import { parseParams } from "./params.ts";
 import { definitionOf, isPermanent, variantOf } from "./query.ts";
 import { unuseModules } from "./refcount.ts";
@@ -113,7 +113,9 @@ function newModule(k: Kernel, definition: ModuleDefinition, { variant, taints }:
 /** A module goes: what it used is let go, those who wait for it look again. */
 function freeModule(k: Kernel, module: Module): void {
   disown(k, module.name);
-  freeLocksOf(k, module.name);
+  freeOwned(k, module.name, GONE_CODE);
+  disarm(k, module.name);
+  strandThreads(k, module.name);
   unuseModules(k, module);
   k.state.modules.loaded.delete(module.name);
   wake(k, k.state.modules.wait, { nr: Infinity });

@@ -1,0 +1,59 @@
+/** What a module leaves behind that runs its code: threads, timers, interrupt handlers. */
+import { describe, expect, test } from "vitest";
+import { irqHandler, IRQ_HANDLED, requestIrq } from "../../../core/irq/interrupt.ts";
+import { kthreadCreate, kthreadRun } from "../../../core/process/kthread.ts";
+import { run, steps, to } from "../../../core/sched/steps.ts";
+import { sleepOn } from "../../../core/sched/wait_queue.ts";
+import { timerFunction, timerSetup, modTimer } from "../../../core/time/timer_list.ts";
+import { jiffies } from "../../../core/time/jiffies.ts";
+import { testModule } from "../../../core/labs/testmodules/simple.ts";
+import { Lab } from "../modules/lab.ts";
+
+const endless = steps<object>("leakthread.endless", { work: () => run(1_000_000), again: () => to("work") });
+const sleeper = steps<object>("leakthread.sleeper", { sleep: () => sleepOn([], { mode: "uninterruptible" }) });
+
+testModule("leakthread", {
+  init: (k) => {
+    kthreadRun(k, endless, {}, "endless");
+    kthreadRun(k, sleeper, {}, "sleeper");
+    kthreadCreate(k, sleeper, {}, "unborn");
+    return 0;
+  },
+});
+
+timerFunction("leaktimer.tick", () => { throw new Error("freed code runs"); });
+irqHandler("leaktimer.isr", () => IRQ_HANDLED);
+testModule("leaktimer", {
+  init: (k) => {
+    modTimer(k, timerSetup(k, "leaktimer.tick", { owner: "leaktimer" }), jiffies(k) + 250);
+    return requestIrq(k, 5, "leaktimer.isr", 0, "leaky", 1);
+  },
+});
+
+describe("a module that goes leaves", () => {
+  test("threads: they run into freed memory, and end", async () => {
+    const lab = await Lab.boot({ cpus: 2 });
+    lab.insmod("leakthread");
+    lab.machine.advance(50);
+    const tasks = (): string[] => [...lab.machine.kernel.state.sched.tasks.values()].map(({ comm }) => comm).filter((comm) => ["endless", "sleeper", "unborn"].includes(comm));
+    expect(tasks()).toEqual(["endless", "sleeper", "unborn"]);
+    lab.dmesg();
+    expect(lab.rmmod("leakthread").ret).toBe(0);
+    lab.machine.advance(50);
+    expect(tasks()).toEqual([]);
+    expect(lab.dmesg().filter(([, text]) => text.startsWith("BUG: unable to handle page fault"))).toHaveLength(3);
+    expect(lab.machine.broken()).toEqual([]);
+  });
+
+  test("an armed timer and an interrupt handler: told, and taken off", async () => {
+    const lab = await Lab.boot();
+    lab.insmod("leaktimer");
+    lab.dmesg();
+    expect(lab.rmmod("leaktimer").ret).toBe(0);
+    const lines = lab.dmesg().map(([, text]) => text);
+    expect(lines).toContain("leaktimer: module leaves handler 'leaky' of interrupt 5 behind");
+    expect(lines.find((line) => line.startsWith("ODEBUG: "))).toMatch(/^ODEBUG: free active \(active state 0\) object type: timer_list hint: (?:leaktimer_)?tick\+0x0\/0x[0-9a-f]+ \[leaktimer\]$/);
+    lab.machine.advance(2000);
+    expect(lab.machine.broken()).toEqual([]);
+  });
+});
