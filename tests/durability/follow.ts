@@ -8,13 +8,13 @@ export interface Stream {
 }
 
 /** Opens the stream; it ends by close() or with the server. */
-export function follow(session: Session, path: string): Stream {
+export function follow(session: Session, path: string, more: Record<string, string> = {}): Stream {
   const abort = new AbortController();
   const read = async (): Promise<string> => {
     let text = "";
     try {
       const response = await fetch(`${session.url}/v1/sessions/${session.id}${path}`, {
-        headers: { Authorization: `Bearer ${session.token}`, Accept: "text/event-stream" },
+        headers: { Authorization: `Bearer ${session.token}`, Accept: "text/event-stream", ...more },
         signal: abort.signal,
       });
       if (!response.ok) throw new Error(`the stream answers ${response.status}: ${await response.text()}`);

@@ -5,6 +5,7 @@ import { spawnServer } from "../acceptance/server.ts";
 import { follow } from "./follow.ts";
 import { moving } from "./moving.ts";
 import { storm } from "./storm.ts";
+import { streaming } from "./streaming.ts";
 import { dice, World } from "./world.ts";
 
 let world: World;
@@ -29,8 +30,16 @@ test("killed among a thousand calls, the server keeps what it answered, and a re
 
 test("killed in the middle of a transfer, the file arrives whole", async () => {
   world = await World.start();
-  const { kills } = await moving(world, dice(2), { bytes: 200_000, perTrip: 20, kills: 3 });
+  const { kills, views } = await moving(world, dice(2), { bytes: 200_000, perTrip: 20, kills: 3 });
   expect(kills).toBeGreaterThan(0);
+  expect(views).toBeGreaterThan(0);
+});
+
+test("killed before the eyes of followers, they come back and have seen each event once", async () => {
+  world = await World.start();
+  const { events, openings } = await streaming(world, dice(4), { calls: 40, kills: 2 });
+  expect(events).toBeGreaterThanOrEqual(80);
+  expect(openings).toBeGreaterThan(4);
 });
 
 test("SIGTERM ends the server within ten seconds, held calls and streams notwithstanding, and they sleep on afterwards", async () => {

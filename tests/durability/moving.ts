@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Call, noise, type Process } from "../acceptance/client.ts";
 import { connect, accept, openDevice, type Side } from "../acceptance/transfer.ts";
+import { follow } from "./follow.ts";
 import type { Dice, World } from "./world.ts";
 
 const CHUNK = 512;
@@ -10,6 +11,8 @@ const CHUNK = 512;
 export interface MovingReport {
   kills: number;
   bytes: number;
+  /** Looks at the file on its way. */
+  views: number;
 }
 
 /** Moves `bytes` bytes in trips of `perTrip` chunks, with about `kills` kills while it goes on. */
@@ -33,12 +36,26 @@ export async function moving(world: World, roll: Dice, { bytes = 200_000, perTri
       killed++;
     }
   })();
-  await Promise.all([send(world, master, bytes, perTrip), receive(world, slave, bytes, perTrip)]);
-  moved = true;
+  // Whatever is seen of the arriving file stays true: it is a beginning of what arrives, and never shrinks.
+  let views = 0;
+  const watch = (async () => {
+    for (let seen = 0; !moved; await pause(5)) {
+      const view = await session.cat("/tmp/out").catch(() => null);
+      if (view === null) continue;
+      assert(view.length >= seen, `a view had ${seen} bytes, and a later one ${view.length}`);
+      assert(file.subarray(0, view.length).equals(view), "a view showed what was not sent");
+      seen = view.length;
+      views++;
+    }
+  })();
+  const stream = follow(session, "/events");
+  await Promise.all([send(world, master, bytes, perTrip), receive(world, slave, bytes, perTrip)]).finally(() => (moved = true));
   await killer;
+  await watch;
+  stream.close();
   assert(file.equals(await session.cat("/tmp/out")), "the file that arrived differs");
   await session.ask("DELETE", "");
-  return { kills: killed, bytes };
+  return { kills: killed, bytes, views };
 }
 
 async function prepare(world: World, process: Process, pathname: string, flags: string, key: string): Promise<{ fd: number; buf: unknown }> {
