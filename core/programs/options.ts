@@ -64,7 +64,7 @@ export function getopt(args: readonly string[], letters: string, long: Long = {}
 
 /** A count or size as tools take it: decimal digits and perhaps a letter of `units`; undefined for anything else. */
 export function readCount(text: string, units: { [suffix: string]: number } = {}): number | undefined {
-  const match = /^([0-9]{1,15})([A-Za-z]*)$/.exec(text);
+  const match = /^([0-9]{1,16})([A-Za-z]*)$/.exec(text);
   if (match === null) return undefined;
   const unit = match[2] === "" ? 1 : units[match[2]];
   return unit === undefined ? undefined : Number(match[1]) * unit;
