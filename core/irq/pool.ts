@@ -104,6 +104,7 @@ timerFunction("idle_worker_timeout", (k, id) => {
     const worker = workerOf(k, pool.idle[pool.idle.length - 1]);
     const atNs = worker.idleNs + IDLE_WORKER_TIMEOUT_NS;
     if (now(k) < atNs) return armIdleTimer(k, pool, atNs, true);
+    if (taskOf(k, worker.tid).frames.length > 0) return; // it was woken, and looks for work
     destroyWorker(k, worker);
   }
 });
@@ -118,17 +119,15 @@ function destroyWorker(k: Kernel, worker: Worker): void {
   endThread(k, worker.tid);
 }
 
-/** The rescuer of a queue that goes; it has nothing to do. */
-export function endRescuer(k: Kernel, tid: number): void {
-  endThread(k, tid);
-}
-
-function endThread(k: Kernel, tid: number): void {
+/** A worker with nothing to do, or the rescuer of a queue that goes, ends; one that is awake, instead of looking again. */
+export function endThread(k: Kernel, tid: number): void {
   k.state.irq.wq.workers.delete(tid);
   const task = taskOf(k, tid);
+  const awake = task.frames.length > 0;
   task.worker = false;
+  task.frames.length = 0;
   pushFrame(task, "kthread", { code: "worker_die", locals: {} });
-  enqueue(k, task);
+  if (!awake) enqueue(k, task);
 }
 
 /** `kworker/0:1`, `kworker/1:0H`, `kworker/u4:3`. */
