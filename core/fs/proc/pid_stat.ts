@@ -31,7 +31,10 @@ export function stateLetter(task: Task): string {
     case "stopped": return "T";
     case "zombie": return "Z";
     case "parked": return "S";
-    case "sleeping": return task.sleep?.wchan === "do_signal_stop" ? "T" : task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
+    case "sleeping":
+      // A worker without work sleeps in TASK_IDLE.
+      if (task.worker && task.frames.length === 0) return "I";
+      return task.sleep?.wchan === "do_signal_stop" ? "T" : task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
   }
 }
 

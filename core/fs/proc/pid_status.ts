@@ -9,7 +9,7 @@ import { signalMasks, stateLetter } from "./pid_stat.ts";
 import { procPidFile } from "./registry.ts";
 
 const STATE_NAMES: { [letter: string]: string } = {
-  R: "R (running)", S: "S (sleeping)", D: "D (disk sleep)", T: "T (stopped)", Z: "Z (zombie)",
+  R: "R (running)", S: "S (sleeping)", D: "D (disk sleep)", T: "T (stopped)", Z: "Z (zombie)", I: "I (idle)",
 };
 
 const field = (name: string, value: string | number): string => `${name}:\t${value}\n`;

@@ -82,6 +82,8 @@ describe("queueing", () => {
     expect(idle).toContain("kworker/0:0H");
     const tid = [...k.state.sched.tasks.values()].find(({ comm }) => comm === "kworker/1:0H")!.tid;
     expect(m.text(`/proc/${tid}/comm`)).toBe("kworker/1:0H-urgent\n");
+    expect(m.text(`/proc/${tid}/stat`)).toMatch(new RegExp(`^${tid} \\(kworker/1:0H-urgent\\) I 2 0 0 `));
+    expect(m.text(`/proc/${tid}/status`)).toMatch(/^Name:\tkworker\/1:0H-urgent\n(.*\n)*State:\tI \(idle\)\n/);
   });
 
   test("a name is cut to 23 bytes, max_active clamped, and told of", () => {
