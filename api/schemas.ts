@@ -89,7 +89,7 @@ export const Machine = z.strictObject({
 
 export const MachineView = z.object({
   ramMiB: z.number(), swapMiB: z.number(), cpus: z.number(), hz: z.number(), clock: ClockMode, seed: z.number(), profile: z.string(),
-  udev: z.record(z.string(), z.string()), ssmem: SsmemDesign,
+  udev: z.record(z.string(), z.string()), ssmem: SsmemDesign.optional(),
 }).meta({ id: "Machine" });
 
 export const ModuleName = z.string().regex(/^[A-Za-z0-9_-]{1,55}$/, "is a module's name");

@@ -14,10 +14,11 @@ export interface MachineOptions {
   ssmem?: "fault" | "anon" | "seed";
 }
 
-export type Machine = Required<MachineOptions>;
+/** What a caller did not choose is the default's, except that a machine without a word on ssmem has "fault". */
+export type Machine = Required<Omit<MachineOptions, "ssmem">> & Pick<MachineOptions, "ssmem">;
 
 export const DEFAULT_MACHINE: Machine = {
-  ramMiB: 64, swapMiB: 64, cpus: 2, hz: 250, clock: "real", seed: 1, profile: "default", udev: {}, ssmem: "fault",
+  ramMiB: 64, swapMiB: 64, cpus: 2, hz: 250, clock: "real", seed: 1, profile: "default", udev: {},
 };
 
 /** What a caller may ask for; the service checks it and `/v1/limits` shows it. */

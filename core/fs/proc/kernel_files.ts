@@ -18,7 +18,7 @@ function uptime(k: Kernel): string {
 
 procFile("uptime", uptime);
 procFile("version", () => `${LINUX_BANNER}\n`);
-procFile("cmdline", ({ state: { machine } }) => `console=ttyS0${machine.ssmem === "fault" ? "" : ` ssmem=${machine.ssmem}`}\n`);
+procFile("cmdline", ({ state: { machine } }) => `console=ttyS0${machine.ssmem === undefined ? "" : ` ssmem=${machine.ssmem}`}\n`);
 procFile("devices", devicesText);
 procFile("misc", miscText);
 procFile("locks", locksText);

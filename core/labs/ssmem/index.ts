@@ -12,7 +12,7 @@ import "./proc.ts";
 const designs: { [name: string]: Design } = { fault: faultDesign, anon: anonDesign, seed: seedDesign };
 
 function designOf(k: Kernel): Design {
-  return designs[k.state.machine.ssmem];
+  return designs[k.state.machine.ssmem ?? "fault"];
 }
 
 /**
