@@ -64,12 +64,23 @@ function withOffset(name: string): string {
   return `${name}+0x${(size >> 1).toString(16)}/0x${size.toString(16)}`;
 }
 
-function stackText(_k: Kernel, task: Task): string {
+/** What stands between a driver and the entry of its system call, by number: read. */
+const UNDER_DRIVER: { [nr: number]: string[] } = { 0: ["vfs_read+0xa5/0x310", "ksys_read+0x6b/0xf0"] };
+
+/** ` [simrupt]` of a function that a module's code sleeps in. */
+function moduleOf(k: Kernel, task: Task): string {
+  const owner = task.frames.at(-1)?.code.split(".")[0] ?? "";
+  return k.state.modules.loaded.has(owner) ? ` [${owner}]` : "";
+}
+
+function stackText(k: Kernel, task: Task): string {
   if (task.state !== "sleeping" || task.sleep === null) return "";
-  const functions = task.sleep.wchan === "0" ? [] : [withOffset(task.sleep.wchan)];
-  const inCall = task.frames.some(({ code }) => code === "syscall");
+  const module = moduleOf(k, task);
+  const functions = task.sleep.wchan === "0" ? [] : [`${withOffset(task.sleep.wchan)}${module}`];
+  const call = task.frames.findLast(({ code }) => code === "syscall");
+  const middle = module === "" || call === undefined ? [] : UNDER_DRIVER[(call.locals as CallLocals).nr] ?? [];
   const below = task.kind === "kthread" ? ["kthread+0xd8/0x100", "ret_from_fork+0x22/0x30"]
-    : inCall ? ["do_syscall_64+0x5d/0xb0", "entry_SYSCALL_64_after_hwframe+0x6e/0xd8"] : [];
+    : call !== undefined ? [...middle, "do_syscall_64+0x5d/0xb0", "entry_SYSCALL_64_after_hwframe+0x6e/0xd8"] : [];
   return [...functions, ...below].map((line) => `[<0>] ${line}\n`).join("");
 }
 procPidFile("stack", stackText, { mode: 0o400, check: "attach" });

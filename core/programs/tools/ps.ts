@@ -41,7 +41,8 @@ function processOf(l: PsLocals): Process | null {
   const close = l.stat.lastIndexOf(")");
   if (open < 0 || close < 0) return null;
   const fields = l.stat.slice(close + 2).split(" ");
-  const comm = l.stat.slice(open + 1, close);
+  // As busybox: 15 characters, though a worker of the kernel shows more.
+  const comm = l.stat.slice(open + 1, close).slice(0, 15);
   const words = l.cmdline.split("\0").filter((word, at, all) => word !== "" || at < all.length - 1);
   const uid = Number(/^Uid:\t([0-9]+)/m.exec(l.status)?.[1] ?? 0);
   // As busybox: a name that the first word does not end in stands in braces before it.

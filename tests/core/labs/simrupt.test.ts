@@ -148,6 +148,15 @@ describe("the device", () => {
     expect(read(lab, lab.fd).text).toBe(" ");
   });
 
+  test("a reader asleep is seen in its driver, as recorded", async () => {
+    const lab = await opened();
+    read(lab, lab.fd);
+    expect(lab.text(`/proc/${lab.pid}/wchan`)).toBe("simrupt_read");
+    expect(lab.text(`/proc/${lab.pid}/stack`).replaceAll(/\+0x[0-9a-f]+\/0x[0-9a-f]+/g, "")).toBe(
+      "[<0>] simrupt_read [simrupt]\n[<0>] vfs_read\n[<0>] ksys_read\n[<0>] do_syscall_64\n[<0>] entry_SYSCALL_64_after_hwframe\n");
+    expect(lab.text(`/proc/${lab.pid}/syscall`)).toMatch(/^0 0x3 0x[0-9a-f]+ 0x64 /);
+  });
+
   test("refuses what it has no operation for", async () => {
     const lab = await opened("corrected", "O_RDWR|O_NONBLOCK");
     const errno = (name: string, args: Json): string | null => lab.call(name, args).errno;
