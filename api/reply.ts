@@ -21,7 +21,24 @@ export function send(res: ServerResponse, reply: Reply, headers: Record<string, 
     headers["Content-Length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   }
   res.writeHead(reply.status, headers);
-  res.end(body);
+  if (reply.status >= 400 && !res.req.complete) endAfterBody(res, body);
+  else res.end(body);
+}
+
+/** A client that is refused may be sending still: it reads its answer when it is done, or the connection is closed in a while. */
+const LINGER_MS = 5_000;
+
+/** The whole answer leaves at once; what the client still sends is dropped, and only then may the connection be closed. */
+function endAfterBody(res: ServerResponse, body: string | Uint8Array | undefined): void {
+  const end = (): void => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  timer.unref();
+  if (body === undefined) res.flushHeaders();
+  else res.write(body);
+  res.req.once("close", end).once("end", end).resume();
 }
 
 function bodyOf(reply: Reply): string | Uint8Array | undefined {

@@ -24,7 +24,7 @@ function takePlace(session: Session): void {
 
 /** Follows a ring from the kernel as it is now. */
 async function stream<C>(
-  sessions: Sessions, sid: string, request: RequestInfo, source: Source<C>, fromStart: boolean, check: (kernel: Kernel) => void = () => {},
+  sessions: Sessions, sid: string, { memberId }: Caller, request: RequestInfo, source: Source<C>, fromStart: boolean, check: (kernel: Kernel) => void = () => {},
 ): Promise<{ status: 200; events: Follow }> {
   const session = await sessions.find(sid);
   takePlace(session);
@@ -38,7 +38,7 @@ async function stream<C>(
       status: 200,
       events(sink) {
         session.opening--;
-        const followed = follow(session, source, sink, from, request.lastEventId);
+        const followed = follow(session, memberId, source, sink, from, request.lastEventId);
         sessions.streamOpened(session);
         return () => void session.streams.delete(followed);
       },
@@ -58,11 +58,11 @@ export const getDmesg = defineRoute({
     200: { description: "The log", text: "text/plain", json: z.object({ records: z.array(LogRecord) }).meta({ id: "KernelLog" }), events: true },
   },
   problems: { 429: "As many streams as a session may have" },
-  handle({ params, query, request }, { sessions }) {
+  handle({ params, query, caller, request }, { sessions }) {
     if (query.format === "json") {
       return sessions.look(params.sid, (kernel) => ({ status: 200 as const, json: { records: logRecords(kernel).map(logView) } }));
     }
-    if (request.prefers(["text/plain", EVENT_STREAM]) === EVENT_STREAM) return stream(sessions, params.sid, request, dmesgSource, true);
+    if (request.prefers(["text/plain", EVENT_STREAM]) === EVENT_STREAM) return stream(sessions, params.sid, caller, request, dmesgSource, true);
     return sessions.look(params.sid, (kernel) => ({ status: 200 as const, text: dmesgText(kernel) }));
   },
 });
@@ -87,7 +87,7 @@ export const getTrace = defineRoute({
     };
     if (query.follow === true || request.prefers(["text/plain", EVENT_STREAM]) === EVENT_STREAM) {
       const source = traceSource(pid, (live, of) => seesLine(caller, live.kernel, of));
-      return stream(sessions, params.sid, request, source, false, check);
+      return stream(sessions, params.sid, caller, request, source, false, check);
     }
     return sessions.look(params.sid, (kernel) => {
       check(kernel);
@@ -104,7 +104,7 @@ export const getEvents = defineRoute({
   params: SessionParams,
   responses: { 200: { description: "Server-sent events", events: true } },
   problems: { 429: "As many streams as a session may have" },
-  handle: ({ params, request }, { sessions }) => stream(sessions, params.sid, request, eventSource, false),
+  handle: ({ params, caller, request }, { sessions }) => stream(sessions, params.sid, caller, request, eventSource, false),
 });
 
 export const logRoutes = [getDmesg, getTrace, getEvents];

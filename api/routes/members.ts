@@ -63,16 +63,17 @@ export const getMember = defineRoute({
 });
 
 export const deleteMember = defineRoute({
-  id: "deleteMember", method: "delete", path: `${path}/{mid}`, tag, access: "members.manage", summary: "Revoke a member's token at once",
+  id: "deleteMember", method: "delete", path: `${path}/{mid}`, tag, access: "members.manage", summary: "Revoke a member's token at once; its streams end",
   params: MemberParams,
   responses: { 204: { description: "The token opens nothing any more" } },
   problems: { 409: "The owner stays" },
-  async handle({ params }, { store, gate }) {
+  async handle({ params }, { store, gate, sessions }) {
     const member = await store.members.get(params.sid, params.mid);
     if (member === undefined) throw notFound(`There is no member ${params.mid}.`);
     if (member.role === "owner") throw conflict("A session keeps its owner; delete the session instead.");
     await store.members.revoke(params.sid, params.mid);
     gate.members.forgetMember(params.mid);
+    for (const stream of (await sessions.find(params.sid)).streams) if (stream.memberId === params.mid) stream.close();
     return { status: 204 };
   },
 });

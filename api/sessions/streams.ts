@@ -28,6 +28,8 @@ export interface Source<Cursor> {
 }
 
 export interface Stream {
+  /** Who follows. */
+  readonly memberId: string;
   hasNews(live: Live): boolean;
   /** Looks at what is new; the answer sends it. */
   collect(live: Live): () => void;
@@ -37,15 +39,16 @@ export interface Stream {
 }
 
 /**
- * Begins to follow.
+ * Begins to follow, for a member.
  * @param from where a new follower begins
  * @param lastEventId from where one that comes back goes on
  */
-export function follow<C>(session: Session, source: Source<C>, sink: EventSink, from: C, lastEventId: string | null): Stream {
+export function follow<C>(session: Session, memberId: string, source: Source<C>, sink: EventSink, from: C, lastEventId: string | null): Stream {
   let cursor = from;
   let resume = lastEventId;
   let restores = 0;
   const stream: Stream = {
+    memberId,
     hasNews: (now) => resume !== null || source.hasNews(now, cursor),
     collect(now) {
       let gap = false;

@@ -22,19 +22,23 @@ async function send(...parts: (string | Buffer)[]): Promise<Told> {
   const text = await new Promise<string>((resolve, reject) => {
     const socket = connect(Number(new URL(service.url).port), "127.0.0.1");
     let all = "";
+    let sent = false;
     socket.on("data", (chunk: Buffer) => {
       all += chunk.toString();
       const [head = "", body] = all.split("\r\n\r\n");
       const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
-      if (body !== undefined && Buffer.byteLength(body) >= length) socket.destroy();
+      if (body !== undefined && Buffer.byteLength(body) >= length && sent) socket.destroy();
     });
     socket.on("close", () => resolve(all));
     socket.on("error", reject);
     void (async () => {
       for (const part of parts) {
+        if (socket.destroyed) return;
         socket.write(part);
         await new Promise((done) => setTimeout(done, 5));
       }
+      sent = true;
+      if (all.endsWith("}")) socket.destroy();
     })();
   });
   const [head = "", body = ""] = text.split("\r\n\r\n");
@@ -91,6 +95,14 @@ test("a body that ends early, or is larger than it may be, leaves the session as
   socket.destroy();
   await new Promise((resolve) => socket.once("close", resolve));
   expect((await session.ask("get", "/processes?limit=200")).text).toBe(before);
+});
+
+test("who sends too much, or what nobody asked for, reads the refusal whenever it is done", async () => {
+  const part = Buffer.alloc(1 << 20, "x");
+  const ask = (head: string) => send(`${head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${20 << 20}\r\n\r\n`, ...Array.from({ length: 20 }, () => part));
+  expectProblem(await ask("POST /v1/sessions HTTP/1.1"), 413, "too-large");
+  expectProblem(await ask("POST /nosuch HTTP/1.1"), 413, "too-large");
+  expectProblem(await ask(`PUT ${session.path}/fs/tmp/a HTTP/1.1`), 401, "unauthenticated");
 });
 
 test("the documentation refuses as the rest does", async () => {

@@ -128,6 +128,18 @@ test("who comes back with the id of a restore sees what came after it, once", as
   }
 });
 
+test("who is let out of a session sees no more of it", async () => {
+  const [student, other] = [await session.member("student", "one"), await session.member("observer", "two")];
+  const [own, others] = [await follow("/events", {}, student), await follow("/events", {}, other)];
+  expect((await session.ask("delete", `/members/${student.memberId}`)).status).toBe(204);
+  await own.until(() => false);
+  expect(own.ended).toBe(true);
+  await session.process();
+  await others.until((events) => events.length > 0);
+  expect(others.ended).toBe(false);
+  expect((await student.ask("get", "/clock")).status).toBe(401);
+});
+
 test("a stream shows by comments that it lives", async () => {
   await service.stop();
   service = await TestService.start({ commentMs: 5 });
