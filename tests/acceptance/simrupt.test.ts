@@ -157,6 +157,42 @@ test("A004-7: unread for 430 seconds, 4096 bytes are kept: the newest, or, in th
   expect(await kept("seed")).toBe(characters(4096));
 });
 
+interface Ended {
+  stdout: string;
+  stderr: string;
+  exit: number;
+}
+
+/** A script, while the clock is moved by up to `seconds`. */
+async function shell(session: Session, script: string, seconds = 0): Promise<Ended> {
+  const reply = await session.ask("POST", "/commands", { json: { script }, wait: 0 });
+  if (reply.status === 200) return JSON.parse(reply.text) as Ended;
+  const { callId } = JSON.parse(reply.text) as { callId: string };
+  for (let at = 0; at < seconds; at++) await advance(session, 1000);
+  const answer = await session.callState(callId);
+  expect(answer.state).not.toBe("sleeping");
+  return answer as unknown as Ended;
+}
+
+test("the report's own command lines: insmod, timeout 12 cat, two cats, rmmod", async () => {
+  const session = await newSession(server.url);
+  const loaded = await shell(session, "insmod simrupt.ko; lsmod; ls -l /dev/simrupt; grep simrupt /proc/devices; cat /sys/class/simrupt/simrupt/uevent");
+  expect(loaded.stdout).toMatch(/^Module +Size +Used by\nsimrupt +20480 +0\ncrw-{7} +1 root +root +(\d+), +0 .* \/dev\/simrupt\n *\1 simrupt\nMAJOR=\1\nMINOR=0\nDEVNAME=simrupt\n$/);
+  const { stdout, exit } = await shell(session, "timeout 12 cat /dev/simrupt", 13);
+  expect([stdout, exit]).toEqual([characters(115), 124]);
+  // As recorded: 10 and 9, 19 in all.
+  const both = await shell(session, "(timeout 2 cat /dev/simrupt > /tmp/a) & (timeout 2 cat /dev/simrupt > /tmp/b) & sleep 2.5; wc -c /tmp/a /tmp/b", 4);
+  const [a, b, total] = [...both.stdout.matchAll(/^ *(\d+) (\/tmp\/[ab]|total)$/gm)].map(([, count]) => Number(count));
+  expect(a! + b!).toBe(total);
+  expect([a, b]).toSatisfy((counts: number[]) => counts.every((count) => count === 9 || count === 10));
+  const busy = await shell(session, "cat /dev/simrupt > /dev/null & P=$!; sleep 0.5; cat /sys/module/simrupt/refcnt; cat /proc/$P/wchan; echo; rmmod simrupt; kill $P; sleep 0.3; cat /sys/module/simrupt/refcnt", 2);
+  expect(busy.stdout).toBe("1\nsimrupt_read\n0\n");
+  expect(busy.stderr).toContain("rmmod: ERROR: Module simrupt is in use\n");
+  const gone = await shell(session, "rmmod simrupt; ls -l /dev/simrupt; cat /dev/simrupt; dmesg | tail -1");
+  expect(gone.stderr).toBe("ls: /dev/simrupt: No such file or directory\ncat: can't open '/dev/simrupt': No such file or directory\n");
+  expect(gone.stdout).toMatch(/^\[[ 0-9.]+\] simrupt: unloaded\n$/);
+});
+
 test("a reader asleep goes on after a restore of the session", async () => {
   const session = await lab();
   const from = await reader(session);
@@ -176,9 +212,9 @@ test("a reader asleep goes on after a restore of the session", async () => {
 
 test("a real clock streams about 9.6 bytes a second to a reader that waits", async () => {
   const session = await lab(undefined, { clock: "real" });
-  const from = await reader(session);
   const nowNs = async (): Promise<number> => Number((await session.json<{ nowNs: number | string }>("GET", "/clock")).nowNs);
   const beganNs = await nowNs();
+  const from = await reader(session);
   let got = "";
   while (got.length < 15) {
     const answer = await session.ended(await read(from, 16, 30));
