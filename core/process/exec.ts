@@ -26,6 +26,7 @@ import { enter, NEXT, pushFrame, steps, to, type SyscallResult } from "../sched/
 import { groupOf, handlersOf, type Task, type ThreadGroup } from "../sched/task.ts";
 import { doTaskWork } from "../sched/task_work.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
+import { now } from "../time/clock.ts";
 import { programSteps } from "./clone_frames.ts";
 import { execCred } from "./cred.ts";
 import { layArguments } from "./exec_stack.ts";
@@ -255,6 +256,7 @@ export function startProgram(k: Kernel, task: Task): boolean {
   if (program === null) return false;
   task.program = null;
   task.kind = "program";
+  task.graceNs = now(k);
   pushFrame(task, programSteps.name, program);
   enqueue(k, task);
   return true;

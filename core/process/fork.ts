@@ -74,6 +74,7 @@ function copyTask(k: Kernel, parent: Task, tid: number, { flags, childTid, tls }
   });
   child.state = "parked";
   child.cpu = parent.cpu;
+  if (parent.kind === "program") child.graceNs = parent.graceNs;
   child.affinity = parent.affinity;
   child.blocked = parent.blocked;
   child.personality = parent.personality;

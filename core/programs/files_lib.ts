@@ -97,7 +97,7 @@ export function execvp(p: Proc, argv: string[], env: string[] = p.main.env): Ste
   const [file = ""] = argv;
   const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
   const places = file.includes("/") ? [file] : path.split(":").map((directory) => (directory === "" ? file : `${directory}/${file}`));
-  return enter(execSteps, { argv, env, places: file === "" ? [] : places, next: 0, result: -ENOENT });
+  return enter(execSteps, { argv: [...argv], env: [...env], places: file === "" ? [] : places, next: 0, result: -ENOENT });
 }
 
 interface ExecLocals {

@@ -31,7 +31,7 @@ export function test(p: Proc<never> | Proc, args: string[]): StepResult {
     if ((FILES.has(word) || word === "-t") && at + 1 < args.length) questions.push([word, args[at + 1]]);
     if (["-nt", "-ot", "-ef"].includes(word) && at > 0 && at + 1 < args.length) questions.push(["-e", args[at - 1]], ["-e", args[at + 1]]);
   });
-  return enter(testSteps, { args, questions, next: 0, answers: {} });
+  return enter(testSteps, { args: [...args], questions, next: 0, answers: {} });
 }
 
 const testSteps = programSteps<TestLocals>("lib.test", {

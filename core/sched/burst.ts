@@ -12,7 +12,7 @@ const PROGRAM_GRACE_NS = 1_000_000_000;
 export function allowedUntil(k: Kernel, task: Task): number {
   if (task.kind === "driven" || task.preemptCount !== 0) return NEVER;
   const { limitNs } = k.state.time;
-  return task.kind === "program" ? Math.max(limitNs, task.startNs + PROGRAM_GRACE_NS) : limitNs;
+  return task.kind === "program" ? Math.max(limitNs, task.graceNs + PROGRAM_GRACE_NS) : limitNs;
 }
 
 /** Whether the limit lets a task run on a CPU now. */

@@ -103,6 +103,8 @@ export interface Task {
   utimeNs: number;
   stimeNs: number;
   startNs: number;
+  /** When the command began that the task belongs to: what it forks counts as driven no longer than it does. */
+  graceNs: number;
   voluntarySwitches: number;
   involuntarySwitches: number;
   minFlt: number;

@@ -92,7 +92,7 @@ const expansionSteps = shellSteps<ExpansionLocals>("sh.expand", {
       l.argv.push(text);
     }
     p.give("argv", l.argv);
-    return to("end");
+    return 0;
   },
   globbed: (_p, l) => {
     if (l.matched.length > 0) l.argv.push(...l.matched);
@@ -102,5 +102,4 @@ const expansionSteps = shellSteps<ExpansionLocals>("sh.expand", {
     return NEXT;
   },
   more: () => to("glob"),
-  end: () => 0,
 });

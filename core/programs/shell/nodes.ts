@@ -15,7 +15,7 @@ import { pendingTrap, runTrap } from "./traps.ts";
 /** Frames of one shell inside one another. */
 const FRAMES_MAX = 1_500;
 /** What it takes a shell to go from one command to the next. */
-const COMMAND_NS = 3_000;
+const COMMAND_NS = 10_000;
 
 interface At {
   script: string;

@@ -117,7 +117,7 @@ interface WaitLocals {
 
 /** Waits for the processes of a foreground job; answers the status of the last. */
 export function waitFor(pids: number[], pgid = -1, text = ""): StepResult {
-  return enter(waitSteps, { pids, pgid, text, status: 0, next: 0 });
+  return enter(waitSteps, { pids: [...pids], pgid, text, status: 0, next: 0 });
 }
 
 const waitSteps = shellSteps<WaitLocals>("sh.wait", {
