@@ -98,12 +98,13 @@ function beginInput(k: Kernel): void {
   const [cpu] = k.state.sched.cpus;
   advanceCpu(k, cpu, k.state.time.nowNs);
   k.turn.cpu = 0;
+  k.turn.beganNs = cpu.clockNs;
 }
 
 /** What an input has cost is past before what follows from it. */
 function endInput(k: Kernel): void {
   const { time, sched } = k.state;
-  time.doneNs = Math.max(time.doneNs, sched.cpus[0].clockNs);
+  time.doneNs = Math.max(time.doneNs, time.nowNs + sched.cpus[0].clockNs - k.turn.beganNs);
   tellLogReaders(k);
 }
 

@@ -45,6 +45,8 @@ export interface Turn {
   cpu: number;
   /** Whose time charged work is: the running task's, or that of a hard interrupt or a softirq on the CPU. */
   account: "task" | "irq" | "softirq";
+  /** The first CPU's clock as the input began, ns: what it shows more at its end is the input's own cost. */
+  beganNs: number;
   /** The preemption count of the interrupt under way; a task's own is in the task. */
   preemptCount: number;
   /** A log record came while somebody sleeps on /dev/kmsg; `handle` wakes them. */

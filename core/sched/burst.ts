@@ -3,6 +3,8 @@ import type { Kernel } from "../kernel.ts";
 import { charge, chargeBurst } from "./cost.ts";
 import type { Cpu } from "./state.ts";
 import type { Task } from "./task.ts";
+import { now } from "../time/clock.ts";
+import { LEAD_NS } from "../time/state.ts";
 import { NEVER } from "../time/wheel.ts";
 
 /** The programs of a command count as driven for this long, ns. */
@@ -12,7 +14,26 @@ const PROGRAM_GRACE_NS = 1_000_000_000;
 export function allowedUntil(k: Kernel, task: Task): number {
   if (task.kind === "driven" || task.preemptCount !== 0) return NEVER;
   const { limitNs } = k.state.time;
-  return task.kind === "program" ? Math.max(limitNs, task.graceNs + PROGRAM_GRACE_NS) : limitNs;
+  if (task.kind === "kthread") return limitNs;
+  return takesSignal(task) ? NEVER : Math.max(limitNs, task.graceNs + PROGRAM_GRACE_NS);
+}
+
+/** Whoever sent a signal to a program waits for what it does: it stops, or ends. */
+function takesSignal({ frames, signalPending, exiting }: Task): boolean {
+  if (exiting) return true;
+  const code = frames.length === 0 ? "" : frames[frames.length - 1].code;
+  return code === "exit" || code === "signals" || (signalPending && !frames.some((frame) => frame.code === "syscall"));
+}
+
+/**
+ * Work that counts as driven has cost `ns` and ends at `endNs`: autonomous work may go on for as long, or to its lead ahead of that
+ * when several such work side by side.
+ */
+export function pushLimit(k: Kernel, task: Task, ns: number, endNs: number): void {
+  const { time } = k.state;
+  if (task.kind === "kthread" || time.limitNs >= endNs + LEAD_NS) return;
+  const counted = task.kind === "driven" ? ns : Math.min(ns, task.startNs + PROGRAM_GRACE_NS - (endNs - ns));
+  if (counted > 0) time.limitNs = Math.min(time.limitNs + counted, endNs + LEAD_NS);
 }
 
 /** Whether the limit lets a task run on a CPU now. */
@@ -30,7 +51,7 @@ export function beginBurst(k: Kernel, task: Task, ns: number): boolean {
   const whole = Math.floor(ns);
   if (whole <= 0) return false;
   const { se, frames } = task;
-  if (task.kind === "driven") k.state.time.limitNs += whole;
+  pushLimit(k, task, whole, now(k) + whole);
   if (se.burstNs > 0 && se.burstFrame < frames.length - 1 && frames[se.burstFrame]?.code === se.burstCode) {
     // A frame below computes and was interrupted for this one: only one burst is kept.
     charge(k, whole);

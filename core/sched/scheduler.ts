@@ -5,7 +5,7 @@ import { wheelCpu, wheelNs, wheelTicked } from "../time/timer_list.ts";
 import { ticksAt, tickTimeNs } from "../time/clock.ts";
 import { NEVER } from "../time/wheel.ts";
 import { balanceTick, pullTask } from "./balance.ts";
-import { advanceCpu, allowedUntil, inBurst } from "./burst.ts";
+import { advanceCpu, allowedUntil, inBurst, pushLimit } from "./burst.ts";
 import { charge, costs } from "./cost.ts";
 import { isFair, nextFree, tickPreempts } from "./fair.ts";
 import { permitted } from "./placement.ts";
@@ -17,6 +17,8 @@ import type { Task } from "./task.ts";
 import { wake } from "./wait_queue.ts";
 
 const TIMER_SOFTIRQ = 1;
+/** Interrupts may use up half a CPU; for so long, ns, they may come as they like. A timer that arms itself at once cannot stop all else. */
+const IRQ_LOAD_NS = 200_000;
 
 /** Whether somebody who waits for the CPU may run. */
 function hasFree(k: Kernel, cpu: Cpu): boolean {
@@ -87,11 +89,13 @@ export function runUntil(k: Kernel, untilNs: number): boolean {
     const timerNs = Math.min(heapNs(k), wheelNs(k));
     const horizonNs = untilNs === Infinity ? (idle ? time.nowNs : atNs) : Math.min(untilNs, atNs);
     if (timerNs <= horizonNs) {
-      const target = interruptible(k, heapNs(k) <= timerNs ? firstTimer(k).cpu : wheelCpu(k));
-      if (target !== null) {
+      const exact = heapNs(k) <= timerNs;
+      const target = interruptible(k, exact ? firstTimer(k).cpu : wheelCpu(k));
+      const fireNs = target === null ? NEVER : Math.max(timerNs, time.nowNs, target.irqLoadNs - IRQ_LOAD_NS);
+      if (target !== null && fireNs <= horizonNs) {
         if (k.turn.budget-- <= 0) return true;
-        if (time.nowNs < timerNs) time.nowNs = timerNs;
-        interrupt(k, target, time.nowNs, heapNs(k) <= timerNs ? fireNext : tickWheel);
+        if (time.nowNs < fireNs) time.nowNs = fireNs;
+        interrupt(k, target, fireNs, exact ? fireDue : tickWheel);
         continue;
       }
     }
@@ -100,6 +104,14 @@ export function runUntil(k: Kernel, untilNs: number): boolean {
     if (time.nowNs < atNs) time.nowNs = atNs;
     runCpu(k, cpu, atNs);
   }
+}
+
+/** Fires all timers of the CPU that are due, as one interrupt (hrtimer_interrupt). */
+function fireDue(k: Kernel): void {
+  const { nowNs } = k.state.time;
+  const { cpu } = firstTimer(k);
+  do fireNext(k);
+  while (heapNs(k) <= nowNs && firstTimer(k).cpu === cpu);
 }
 
 /** The tick of the CPU that runs finds its wheel due. */
@@ -126,6 +138,7 @@ export function interrupt(k: Kernel, cpu: Cpu, atNs: number, handler: (k: Kernel
   charge(k, costs(k).interruptNs);
   tellLogReaders(k);
   k.tables.hooks.irqExit(k);
+  cpu.irqLoadNs = Math.max(cpu.irqLoadNs, atNs) + 2 * (cpu.clockNs - atNs);
   cpu.clockNs += resumeNs - atNs;
 }
 
@@ -161,7 +174,7 @@ function runCpu(k: Kernel, cpu: Cpu, atNs: number): void {
   } else if (cpu.clockNs < allowedUntil(k, task)) {
     runStep(k, task);
     tellLogReaders(k);
-    if (task.kind === "driven") k.state.time.limitNs += cpu.clockNs - atNs;
+    pushLimit(k, task, cpu.clockNs - atNs, cpu.clockNs);
   }
   turn.current = 0;
   turn.task = null;

@@ -37,7 +37,7 @@ export function armTimer(k: Kernel, { expiresNs, callback, arg }: { expiresNs: n
   return id;
 }
 
-/** An interrupt takes at least so long, ns: a timer that arms itself at once comes back after it. */
+/** An interrupt takes about so long, ns: a timer that arms itself at once comes back after it. */
 const INTERRUPT_NS = 500;
 
 /** A timer that is due already fires now, not in the past; and no interrupt comes in before the one under way has ended. */

@@ -1,11 +1,12 @@
 /** npm run properties -- <seed> [steps]: long random walks beside the models; the same seed walks the same way again. */
+import { clocks } from "./clocks.ts";
 import { files } from "./files.ts";
 import { mappings } from "./mappings.ts";
 import { pipes } from "./pipes.ts";
 import { processes } from "./processes.ts";
 import { check, type Model } from "./walk.ts";
 
-const MODELS: { [name: string]: (seed: number, steps: number) => void } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes), processes: walks(processes) };
+const MODELS: { [name: string]: (seed: number, steps: number) => unknown } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes), processes: walks(processes), clocks };
 
 function walks<Act>(model: Model<Act>): (seed: number, steps: number) => void {
   return (seed, steps) => check(model, seed, steps);
