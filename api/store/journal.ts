@@ -6,7 +6,7 @@
  * against, and the record of who did what; a restore does not cut them off either, it is a row of its own.
  */
 import type { Database } from "./client.ts";
-import type { PrismaClient } from "./generated/client.ts";
+import type { Prisma, PrismaClient } from "./generated/client.ts";
 
 export interface JournalRow {
   sessionId: string;
@@ -67,8 +67,39 @@ async function readPage(prisma: PrismaClient, sessionId: string, afterSeq: numbe
   return prisma.journalRow.findMany({ where: { sessionId, seq: { gt: afterSeq, lte: upTo } }, orderBy: { seq: "asc" } });
 }
 
+/** An input from here on is a statement of its own, bound as it is: as a part of JSON it would be copied several times. */
+const LONG_CHARS = 1 << 20;
+
+/** Rows in as few statements as may be, in order. */
+export function* insertRows(prisma: PrismaClient, rows: JournalRow[], recordedAt: Date): Generator<Prisma.PrismaPromise<unknown>> {
+  let from = 0;
+  let chars = 0;
+  for (const [at, row] of rows.entries()) {
+    const long = row.input.length >= LONG_CHARS;
+    if (from < at && (long || chars + row.input.length > PART_CHARS)) {
+      yield insertMany(prisma, rows.slice(from, at), recordedAt);
+      [from, chars] = [at, 0];
+    }
+    if (!long) chars += row.input.length;
+    else {
+      yield insertOne(prisma, row, recordedAt);
+      from = at + 1;
+    }
+  }
+  if (from < rows.length) yield insertMany(prisma, from === 0 ? rows : rows.slice(from), recordedAt);
+}
+
+/** Characters of input in one statement. */
+const PART_CHARS = 16 << 20;
+
+function insertOne(prisma: PrismaClient, { sessionId, seq, input, outputHash, coreVersion }: JournalRow, recordedAt: Date) {
+  return prisma.$executeRaw`
+    INSERT INTO "JournalRow" ("sessionId", "seq", "input", "outputHash", "coreVersion", "recordedAt")
+    VALUES (${sessionId}, ${seq}, ${input}, ${outputHash}, ${coreVersion}, ${recordedAt})`;
+}
+
 /** Many rows as one statement: a model call would take ten times as long and hold up the event loop meanwhile. */
-export function insertRows(prisma: PrismaClient, rows: JournalRow[], recordedAt: Date) {
+function insertMany(prisma: PrismaClient, rows: JournalRow[], recordedAt: Date) {
   const json = JSON.stringify(rows.map((row) => [row.sessionId, row.seq, row.input, row.outputHash, row.coreVersion]));
   return prisma.$executeRaw`
     INSERT INTO "JournalRow" ("sessionId", "seq", "input", "outputHash", "coreVersion", "recordedAt")

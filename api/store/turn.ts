@@ -38,25 +38,9 @@ function* prepare(prisma: PrismaClient, turn: Turn, now: Date): Generator<Prisma
   if (turn.members?.length) yield insertMembers(prisma, turn.members, now);
   if (turn.snapshots?.length) yield insertSnapshots(prisma, turn.snapshots, now);
   if (turn.benchmarks?.length) yield insertBenchmarkRuns(prisma, turn.benchmarks, now);
-  for (const rows of inParts(turn.rows ?? [])) yield insertRows(prisma, rows, now);
+  if (turn.rows?.length) yield* insertRows(prisma, turn.rows, now);
   for (const { sessionId, mode } of turn.clockModes ?? []) yield updateClockMode(prisma, sessionId, mode);
   for (const { sessionId, afterSeq } of turn.restored ?? []) yield forgetIdempotency(prisma, sessionId, afterSeq);
   if (turn.idempotency?.length) yield insertIdempotency(prisma, turn.idempotency, now);
   if (turn.removed?.length) yield removeSessions(prisma, turn.removed, now);
-}
-
-/** Characters of input in one statement: it is one string, and a string has an end. */
-const PART_CHARS = 64 << 20;
-
-function* inParts(rows: JournalRow[]): Generator<JournalRow[]> {
-  let from = 0;
-  let chars = 0;
-  for (let at = 0; at < rows.length; at++) {
-    chars += rows[at]!.input.length;
-    if (chars <= PART_CHARS || at === from) continue;
-    yield rows.slice(from, at);
-    from = at;
-    chars = rows[at]!.input.length;
-  }
-  if (from < rows.length) yield from === 0 ? rows : rows.slice(from);
 }

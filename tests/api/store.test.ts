@@ -78,6 +78,21 @@ describe("the journal", () => {
     expect(await readAll(store, "s", 1_205)).toEqual([]);
   });
 
+  test("takes long and short inputs in one turn, or none of them", async () => {
+    const { database, store } = await newDatabase();
+    const long = (seq: number) => JSON.stringify(`${seq} "\\ é ${"x".repeat(2 << 20)}`);
+    const given = Array.from({ length: 9 }, (_, at) => row(at + 1, { input: at % 3 === 1 ? long(at + 1) : JSON.stringify(`short ${at + 1}`) }));
+    await store.appendTurn({ rows: given });
+    const read: string[] = [];
+    for await (const { input } of store.journal.read("s")) read.push(input);
+    expect(read.map((input) => input.length)).toEqual(given.map(({ input }) => input.length));
+    expect(read).toEqual(given.map(({ input }) => input));
+    const times = await database.run((prisma) => prisma.$queryRaw<{ raw: string }[]>`SELECT DISTINCT CAST("recordedAt" AS TEXT) AS raw FROM "JournalRow"`);
+    expect(times).toHaveLength(1);
+    await expect(store.appendTurn({ rows: [row(10), row(11, { input: long(11) }), row(9)] })).rejects.toThrow();
+    expect((await store.journal.last("s"))?.seq).toBe(9);
+  });
+
   test("knows its newest row and when that was written", async () => {
     const store = await newStore();
     expect(await store.journal.last("s")).toBeUndefined();
