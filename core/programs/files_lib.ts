@@ -93,8 +93,7 @@ const readdirSteps = programSteps<ReaddirLocals>("lib.readdir", {
 export const DEFAULT_PATH = "/sbin:/usr/sbin:/bin:/usr/bin";
 
 /** Replaces the running program, looking along PATH for a name without a slash. Answers only when it cannot: a negative errno. */
-export function execvp(p: Proc, argv: string[], env: string[] = p.main.env): StepResult {
-  const [file = ""] = argv;
+export function execvp(p: Proc, argv: string[], env: string[] = p.main.env, file = argv[0] ?? ""): StepResult {
   const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
   const places = file.includes("/") ? [file] : path.split(":").map((directory) => (directory === "" ? file : `${directory}/${file}`));
   return enter(execSteps, { argv: [...argv], env: [...env], places: file === "" ? [] : places, next: 0, result: -ENOENT });

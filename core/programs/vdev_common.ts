@@ -50,8 +50,6 @@ export interface VdevLocals {
   bufSize: number;
   /** Unmaps both mappings of every step, as the report's programs do not. */
   unmaps: boolean;
-  /** Stays after its last line instead of exiting, so that taking its memory down disturbs nobody's clock. */
-  stays: boolean;
   heap: number;
   device: number;
   file: number;
@@ -73,9 +71,9 @@ export interface VdevLocals {
 export type VdevFrame = Frame<VdevLocals>;
 export type VdevStep = Step<VdevLocals>;
 
-/** From `argv` (and, for benchmarks, `bufSize`, `unmaps` and `stays`) to the first frame's locals, or a sentence that says what is wrong. */
+/** From `argv` (and, for benchmarks, `bufSize` and `unmaps`) to the first frame's locals, or a sentence that says what is wrong. */
 export function vdevLocals(args: { [name: string]: Json }, tail: number): VdevLocals | string {
-  const { argv, bufSize = BUF_SIZE, unmaps = false, stays = false } = args;
+  const { argv, bufSize = BUF_SIZE, unmaps = false } = args;
   if (!Array.isArray(argv) || !argv.every((word) => typeof word === "string")) return "argv takes an array of strings";
   const words = argv as string[];
   if (words.length < 2 + tail) return `argv takes a count, ${tail === 1 ? "files and a method" : "files, a method and an address"}`;
@@ -85,7 +83,7 @@ export function vdevLocals(args: { [name: string]: Json }, tail: number): VdevLo
   const count = /^\s*[+-]?[0-9]+/.test(words[1]) ? Number.parseInt(words[1], 10) : 0;
   if (files.length > FILES_MAX || count > files.length) return `at most ${FILES_MAX} files, and as many as are named`;
   return {
-    files, count, method, ip: tail === 2 ? words[words.length - 1].slice(0, WORD_MAX) : "", bufSize, unmaps: unmaps === true, stays: stays === true,
+    files, count, method, ip: tail === 2 ? words[words.length - 1].slice(0, WORD_MAX) : "", bufSize, unmaps: unmaps === true,
     heap: 0, device: -1, file: -1, index: 0, total: 0, left: 0, kernelAddress: 0, fileAddress: 0, started: 0, ms: 0, bytes: 0,
   };
 }
@@ -212,8 +210,8 @@ export function memcpy(k: Kernel, task: Task, into: number, from: number, count:
   return fault === null ? NEXT : died(k, task, fault);
 }
 
-/** The last step: the end, or a sleep that only a signal ends. */
-export const done: VdevStep = (k, task, frame) => (frame.locals.stays ? sys(k, task, frame, "pause", []) : 0);
+/** The last step. */
+export const done: VdevStep = () => 0;
 
 /** A bad access: the signal is sent, and delivered as the next call returns. */
 function died(k: Kernel, task: Task, { signal, siCode, addr }: { signal: number; siCode: number; addr: number | bigint }): StepResult {

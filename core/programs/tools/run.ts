@@ -152,7 +152,7 @@ tool<SuLocals>("su", "bin", (p, args) => {
   exec: (p, { argv, shell, user, home }) => {
     if (p.ret < 0) return p.fail(`can't set uid: ${errnoMessage(-p.ret)}`);
     const env = p.main.env.filter((entry) => !/^(USER|LOGNAME|HOME|SHELL)=/.test(entry));
-    return execvp(p, [shell.replace(/^.*\//, ""), ...argv].map((word, at) => (at === 0 ? shell : word)), [...env, `USER=${user}`, `LOGNAME=${user}`, `HOME=${home}`, `SHELL=${shell}`]);
+    return execvp(p, [shell.replace(/^.*\//, ""), ...argv], [...env, `USER=${user}`, `LOGNAME=${user}`, `HOME=${home}`, `SHELL=${shell}`], shell);
   },
   failed: (p, { shell }) => cannotRun(p, shell),
 });
