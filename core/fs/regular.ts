@@ -1,7 +1,7 @@
 /** Regular files of tmpfs and its kin: reading, writing, seeking, allocating (mm/shmem.c, mm/filemap.c). */
 import { EFAULT, EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
 import {
-  F_SEAL_GROW, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, O_NOATIME, RWF_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+  F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, O_NOATIME, RWF_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 } from "../abi/fcntl.ts";
 import { PAGE_SIZE, RLIMIT_FSIZE } from "../abi/limits.ts";
 import { SIGXFSZ } from "../abi/signal.ts";
@@ -91,9 +91,12 @@ function writeUserBytes(k: Kernel, task: Task, inode: Inode, buf: number, count:
   return done > 0 ? done : failure;
 }
 
+/** Seals that forbid write(2). */
+const NO_WRITES = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+
 /** -EPERM when seals forbid this write (memfd_create(2)). */
 function sealedAgainst({ seals, size }: Inode, pos: number, count: number): number {
-  return (seals & F_SEAL_WRITE) !== 0 || ((seals & F_SEAL_GROW) !== 0 && pos + count > size) ? -EPERM : 0;
+  return (seals & NO_WRITES) !== 0 || ((seals & F_SEAL_GROW) !== 0 && pos + count > size) ? -EPERM : 0;
 }
 
 function write(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number, at: Position): number {
@@ -202,7 +205,7 @@ function fallocate(k: Kernel, task: Task, file: OpenFile, mode: number, offset: 
       sendSignalToTask(k, task, SIGXFSZ);
       return -EFBIG;
     }
-    if ((inode.seals & F_SEAL_GROW) !== 0 && (mode & FALLOC_FL_KEEP_SIZE) === 0) return -EPERM;
+    if ((inode.seals & F_SEAL_GROW) !== 0) return -EPERM;
   }
   const failure = reserveRange(k, inode, Math.floor(offset / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
   if (failure !== 0) return failure;
@@ -229,7 +232,7 @@ function reserveRange(k: Kernel, inode: Inode, first: number, end: number): numb
 }
 
 function punchHole(k: Kernel, inode: Inode, offset: number, length: number): number {
-  if ((inode.seals & F_SEAL_WRITE) !== 0) return -EPERM;
+  if ((inode.seals & NO_WRITES) !== 0) return -EPERM;
   const end = offset + length;
   const first = Math.ceil(offset / PAGE_SIZE);
   const last = Math.floor(end / PAGE_SIZE);

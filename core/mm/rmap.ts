@@ -2,7 +2,7 @@
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { zapRange } from "./unmap.ts";
-import type { Vma } from "./vma.ts";
+import { VM_MAYWRITE, VM_SHARED, type Vma } from "./vma.ts";
 
 function unmapPages(k: Kernel, first: number, end: number, keepCopies: boolean, isMine: (vma: Vma) => boolean): void {
   for (const space of k.state.mm.spaces.values()) {
@@ -27,4 +27,15 @@ export function unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number, en
 /** The same for a shared memory object, in which holes are punched. */
 export function unmapShmemRange(k: Kernel, shmem: number, fromPgoff: number, endPgoff: number): void {
   unmapPages(k, fromPgoff, endPgoff, true, (vma) => vma.shmem === shmem);
+}
+
+const WRITABLE = VM_SHARED | VM_MAYWRITE;
+
+/** Whether somebody maps the file shared and may write to it (mapping_deny_writable). */
+export function isMappedWritable(k: Kernel, inodeId: number): boolean {
+  if (!k.state.mm.mappedInodes.has(inodeId)) return false;
+  for (const space of k.state.mm.spaces.values()) {
+    for (const run of space.vmas) for (const vma of run) if (vma.inode === inodeId && (vma.flags & WRITABLE) === WRITABLE) return true;
+  }
+  return false;
 }

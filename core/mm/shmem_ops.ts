@@ -1,12 +1,13 @@
 /** The mappings of shared memory objects and of regular files. */
-import { ENOMEM } from "../abi/errno.ts";
+import { ENOMEM, EPERM } from "../abi/errno.ts";
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from "../abi/fcntl.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Task } from "../sched/task.ts";
 import { readFrame, ZERO_PFN } from "./page_alloc.ts";
 import { newShmem, shmemOf, shmemPage } from "./shmem.ts";
-import { vmOperations, VM_NORESERVE, VM_SHARED, type Vma } from "./vma.ts";
+import { vmOperations, VM_MAYWRITE, VM_NORESERVE, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
 
 vmOperations("shmem", {
   fault: (k, vma, { pgoff }) => shmemPage(k, vma.shmem, pgoff),
@@ -32,8 +33,16 @@ export function cachedPage(k: Kernel, inodeId: number, pgoff: number): number {
   return inode.pages.get(pgoff) ?? 0;
 }
 
-/** The `mmap` of regular files' operations: pages come from the page cache (generic_file_mmap). */
-export function genericFileMmap(_k: Kernel, _task: Task, _file: OpenFile, vma: Vma): number {
+/**
+ * The `mmap` of regular files' operations: pages come from the page cache (generic_file_mmap). -EPERM for a shared
+ * writable mapping of a file sealed against writing; one that only reads may never be made writable.
+ */
+export function genericFileMmap(k: Kernel, _task: Task, _file: OpenFile, vma: Vma): number {
+  const seals = k.state.fs.inodes.get(vma.inode)?.seals ?? 0;
+  if ((vma.flags & VM_SHARED) !== 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) {
+    if ((vma.flags & VM_WRITE) !== 0) return -EPERM;
+    vma.flags &= ~VM_MAYWRITE;
+  }
   vma.ops = "file";
   return 0;
 }

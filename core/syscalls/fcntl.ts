@@ -21,6 +21,7 @@ import { ownerOrCapable } from "../fs/permission.ts";
 import { getPipeSize, setPipeSize } from "../fs/pipe.ts";
 import type { Kernel } from "../kernel.ts";
 import { getU64, putU32, putU64 } from "../lib/bytes.ts";
+import { isMappedWritable } from "../mm/rmap.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
@@ -160,13 +161,13 @@ function setSignal(file: OpenFile, arg: Addr): number {
 const RWH_WRITE_LIFE_EXTREME = 5;
 const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
-/** F_ADD_SEALS: -EPERM for a file that is not writable or may not be sealed, -EBUSY while it is mapped and F_SEAL_WRITE is asked for. */
+/** F_ADD_SEALS: -EPERM for a file that is not writable or may not be sealed, -EBUSY while somebody may write to it through a mapping and F_SEAL_WRITE is asked for. */
 function addSeals(k: Kernel, file: OpenFile, seals: number): number {
   const inode = inodeOf(k, file.inode);
   if (!file.canWrite) return -EPERM;
   if ((seals & ~ALL_SEALS) !== 0 || inode.pages === null) return -EINVAL;
   if ((inode.seals & F_SEAL_SEAL) !== 0) return -EPERM;
-  if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && k.state.mm.mappedInodes.has(inode.id)) return -EBUSY;
+  if ((seals & F_SEAL_WRITE) !== 0 && (inode.seals & F_SEAL_WRITE) === 0 && isMappedWritable(k, inode.id)) return -EBUSY;
   inode.seals |= seals;
   return 0;
 }

@@ -22,6 +22,7 @@ import { pipeRows } from "./pipe.ts";
 import { pollRows } from "./poll.ts";
 import { prctlRows } from "./prctl.ts";
 import { processRows } from "./process.ts";
+import { processVmRows } from "./process_vm.ts";
 import { readWriteRows } from "./read_write.ts";
 import { resourceRows } from "./resource.ts";
 import type { Rows } from "./row.ts";
@@ -39,6 +40,6 @@ import { xattrRows } from "./xattr.ts";
 export const families: Rows[] = [
   credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
   itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows,
-  pollRows, prctlRows, processRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
+  pollRows, prctlRows, processRows, processVmRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
   sockoptRows, ssmemRows, statRows, timeRows, waitRows, xattrRows,
 ];
