@@ -4,6 +4,7 @@ import { MKDEV } from "../abi/dev_t.ts";
 import type { Kernel } from "../kernel.ts";
 import { cdevAdd, registerChrdevRegion } from "../fs/char_dev.ts";
 import { classCreate, deviceCreate } from "../fs/class.ts";
+import { debugfsCreateFile } from "../fs/debugfs/debugfs.ts";
 import { fileOperations } from "../fs/file.ts";
 import { bootMisc, miscRegister } from "../fs/misc.ts";
 
@@ -39,6 +40,7 @@ fileOperations("absent", { open: () => -ENODEV });
 export function bootDrivers(k: Kernel): void {
   for (const [major, minor, count, name] of REGIONS) registerChrdevRegion(k, MKDEV(major, minor), count, name);
   bootMisc(k);
+  debugfsCreateFile(k, "uevents", 0o400, "debugfs.uevents");
   for (const name of ["mem", "tty"]) classCreate(k, name);
   for (const [className, major, minor, name, mode] of DEVICES) {
     cdevAdd(k, MKDEV(major, minor), 1, OPERATIONS[name] ?? name);

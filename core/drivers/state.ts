@@ -1,4 +1,5 @@
 /** What the kernel keeps of devices: numbers given out, what opens them, classes and their devices, debugfs, /proc entries. */
+import { ueventInit, type UeventState } from "../fs/uevent_state.ts";
 
 /** A range of device numbers that somebody registered; /proc/devices lists them. */
 export interface ChrdevRegion {
@@ -35,7 +36,7 @@ export interface Device {
   node: string;
   /** Inode that devtmpfs made, 0 for none: another one of that name is left alone. */
   inode: number;
-  /** Attribute files: name → permissions and the registered attribute behind it. */
+  /** Attribute files: name, or "group/name" → permissions and the registered attribute behind it. */
   attributes: Map<string, { mode: number; attribute: string }>;
 }
 
@@ -43,6 +44,8 @@ export interface DeviceClass {
   name: string;
   /** Module that made it, "" for the kernel. */
   owner: string;
+  /** Attribute files of the class itself, as a device's. */
+  attributes: Map<string, { mode: number; attribute: string }>;
 }
 
 /** A file, directory or link that a module made in debugfs or /proc. */
@@ -76,12 +79,13 @@ export interface DriverState {
   syslogOffset: number;
   /** Values written under /proc/sys, by path. */
   sysctl: Map<string, string>;
+  uevents: UeventState;
 }
 
 export function driverInit(): DriverState {
   return {
     regions: [], cdevs: [], misc: [], classes: new Map(), devices: new Map(),
     debugfs: new Map(), procEntries: new Map(), nextEntry: 1, openEntries: new Map(),
-    syslogSequence: 0, syslogOffset: 0, sysctl: new Map(),
+    syslogSequence: 0, syslogOffset: 0, sysctl: new Map(), uevents: ueventInit(),
   };
 }

@@ -4,9 +4,11 @@ import { MAJOR, MINOR } from "../abi/dev_t.ts";
 import { must } from "../lib/assert.ts";
 import type { Device } from "../drivers/state.ts";
 import type { Kernel } from "../kernel.ts";
-import { callerTrace, dumpStack } from "../sched/dump_stack.ts";
+import { callerTrace, dumpStack, warn } from "../sched/dump_stack.ts";
 import { printk } from "../sched/printk.ts";
 import { devtmpfsCreate, devtmpfsRemove } from "./devtmpfs.ts";
+import { sysfsAttributes } from "./sysfs/registry.ts";
+import { kobjectSynthUevent, kobjectUevent } from "./uevent.ts";
 
 const ERR = 3;
 const WARNING = 4;
@@ -29,12 +31,13 @@ export function classCreate(k: Kernel, name: string, owner = ""): number {
       "__class_create+0x4c/0x80", ...callerTrace(k),
     ]);
   }
-  k.state.drivers.classes.set(name, { name, owner });
+  k.state.drivers.classes.set(name, { name, owner, attributes: new Map() });
+  kobjectUevent(k, "add", `/class/${name}`, "class");
   return 0;
 }
 
 export function classDestroy(k: Kernel, name: string): void {
-  k.state.drivers.classes.delete(name);
+  if (k.state.drivers.classes.delete(name)) kobjectUevent(k, "remove", `/class/${name}`, "class");
 }
 
 export interface DeviceOptions {
@@ -68,7 +71,24 @@ export function deviceCreate(k: Kernel, className: string, dev: number, name: st
   const device: Device = { className, name, dev, mode, node, inode: 0, attributes: new Map() };
   devices.set(key, device);
   if (dev !== 0) device.inode = devtmpfsCreate(k, node, mode, dev);
+  deviceUevent(k, "add", device);
   return 0;
+}
+
+/** Tells of a device: its number and node are part of the message. */
+function deviceUevent(k: Kernel, action: string, device: Device): void {
+  kobjectUevent(k, action, devicePath(device), device.className, ueventText(device).split("\n").slice(0, -1));
+}
+
+/** Below /sys. */
+const devicePath = ({ className, name }: Device): string => `/devices/virtual/${className}/${name}`;
+
+/** What is written to the device's `uevent` file: an action, which is told to all. The bytes taken, or -EINVAL (told in the log). */
+export function ueventStore(k: Kernel, device: Device, text: string): number {
+  const error = kobjectSynthUevent(k, text, devicePath(device), device.className, ueventText(device).split("\n").slice(0, -1));
+  if (error === 0) return text.length;
+  printk(k, ERR, `${device.className} ${device.name}: uevent: failed to send synthetic uevent: ${error}`);
+  return error;
 }
 
 /** Takes the device of that number, its directory and its node away. */
@@ -78,16 +98,70 @@ export function deviceDestroy(k: Kernel, className: string, dev: number): void {
     if (device.className !== className || device.dev !== dev) continue;
     devices.delete(key);
     if (device.inode !== 0) devtmpfsRemove(k, device.node, device.inode);
+    deviceUevent(k, "remove", device);
     return;
   }
 }
 
-/** Adds an attribute file to a device: `attribute` is the name under which `sysfsAttribute` registered what it shows and stores. */
+/** Permissions that promise what the attribute has no function for are warned of (device_create_file). */
+function warnOfMode(k: Kernel, name: string, mode: number, attribute: string): void {
+  const { show, store } = must(sysfsAttributes, attribute);
+  const where = { file: "drivers/base/core.c", line: 2949, symbol: "device_create_file+0x8b/0xc0" };
+  if ((mode & 0o222) !== 0 && store === undefined) warn(k, `Attribute ${name}: write permission without 'store'`, where, callerTrace(k));
+  if ((mode & 0o444) !== 0 && show === undefined) warn(k, `Attribute ${name}: read permission without 'show'`, where, callerTrace(k));
+}
+
+/** Adds an attribute file to a device: `attribute` is the name under which `sysfsAttribute` registered what it shows and stores. 0 or -EEXIST. */
 export function deviceCreateFile(k: Kernel, className: string, deviceName: string, name: string, mode: number, attribute: string): number {
   const { attributes } = must(k.state.drivers.devices, `${className}/${deviceName}`);
+  warnOfMode(k, name, mode, attribute);
   if (attributes.has(name)) return sysfsDuplicate(k, `/devices/virtual/${className}/${deviceName}/${name}`, null, callerTrace(k));
   attributes.set(name, { mode, attribute });
   return 0;
+}
+
+/** Attributes that come and go together, in a directory of their own when the group has a name. */
+export interface AttributeGroup {
+  name?: string;
+  attributes: readonly { name: string; mode: number; attribute: string }[];
+}
+
+/** Permissions that a group's files may have: nobody else's writing (SYSFS_PREALLOC aside). */
+const GROUP_MODES = 0o664;
+
+/** Adds a group of attributes to a device: 0, or -EEXIST, and then none of them (sysfs_create_group, device_add_groups). */
+export function deviceAddGroup(k: Kernel, className: string, deviceName: string, { name: group, attributes: added }: AttributeGroup): number {
+  const { attributes } = must(k.state.drivers.devices, `${className}/${deviceName}`);
+  const prefix = group === undefined ? "" : `${group}/`;
+  const taken = added.find(({ name }) => attributes.has(prefix + name));
+  if (taken !== undefined || (prefix !== "" && [...attributes.keys()].some((name) => name.startsWith(prefix)))) {
+    return sysfsDuplicate(k, `/devices/virtual/${className}/${deviceName}/${group ?? taken?.name ?? ""}`, null, callerTrace(k));
+  }
+  for (const { name, mode, attribute } of added) {
+    must(sysfsAttributes, attribute);
+    if ((mode & ~GROUP_MODES) !== 0) {
+      warn(k, `Attribute ${name}: Invalid permissions 0${mode.toString(8)}`, { file: "fs/sysfs/group.c", line: 61, symbol: "internal_create_group+0x3a1/0x3e0" }, callerTrace(k));
+    }
+    attributes.set(prefix + name, { mode: mode & GROUP_MODES, attribute });
+  }
+  return 0;
+}
+
+export function deviceRemoveGroup(k: Kernel, className: string, deviceName: string, { name: group, attributes }: AttributeGroup): void {
+  for (const { name } of attributes) deviceRemoveFile(k, className, deviceName, group === undefined ? name : `${group}/${name}`);
+}
+
+/** Adds an attribute file to a class: 0 or -EEXIST (class_create_file). */
+export function classCreateFile(k: Kernel, className: string, name: string, mode: number, attribute: string): number {
+  const { attributes } = must(k.state.drivers.classes, className);
+  must(sysfsAttributes, attribute);
+  if (attributes.has(name)) return sysfsDuplicate(k, `/class/${className}/${name}`, null, callerTrace(k));
+  attributes.set(name, { mode, attribute });
+  return 0;
+}
+
+export function classRemoveFile(k: Kernel, className: string, name: string): void {
+  k.state.drivers.classes.get(className)?.attributes.delete(name);
 }
 
 export function deviceRemoveFile(k: Kernel, className: string, deviceName: string, name: string): void {

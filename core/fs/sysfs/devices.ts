@@ -4,7 +4,7 @@ import { must } from "../../lib/assert.ts";
 import type { Kernel } from "../../kernel.ts";
 import { ranges } from "../../lib/format.ts";
 import type { Device } from "../../drivers/state.ts";
-import { deviceOfNumber, ueventText } from "../class.ts";
+import { deviceOfNumber, ueventStore, ueventText } from "../class.ts";
 import { attribute, dir, link, sysfsAttributes, sysfsTree, text, type SysfsNode } from "./registry.ts";
 
 function devicesOf(k: Kernel, className: string): Device[] {
@@ -15,8 +15,11 @@ function devicesOf(k: Kernel, className: string): Device[] {
 sysfsTree("class", (k, [className, name, ...more]) => {
   const { classes, devices } = k.state.drivers;
   if (className === undefined) return dir([...classes.keys()], classes.size);
-  if (!classes.has(className) || more.length > 0) return null;
-  if (name === undefined) return dir(devicesOf(k, className).map((device) => device.name));
+  const found = classes.get(className);
+  if (found === undefined || more.length > 0) return null;
+  if (name === undefined) return dir([...found.attributes.keys(), ...devicesOf(k, className).map((device) => device.name)]);
+  const own = found.attributes.get(name);
+  if (own !== undefined) return attribute(own.mode, must(sysfsAttributes, own.attribute));
   return devices.has(`${className}/${name}`) ? link(`../../devices/virtual/${className}/${name}`) : null;
 });
 
@@ -26,15 +29,31 @@ const POWER_FILES = ["async", "autosuspend_delay_ms", "control", "runtime_active
 /** A device's directory: its number, uevent, attributes, and the way back to its class. */
 function deviceNode(device: Device, path: readonly string[]): SysfsNode | null {
   const [name, ...more] = path;
-  if (name === undefined) return dir([...(device.dev === 0 ? [] : ["dev"]), "power", "subsystem", "uevent", ...device.attributes.keys()], 1);
-  if (name === "power") return more.length === 0 ? dir(POWER_FILES) : powerFile(more);
+  const groups = groupsOf(device);
+  if (name === undefined) {
+    const plain = [...device.attributes.keys()].filter((key) => !key.includes("/"));
+    return dir([...(device.dev === 0 ? [] : ["dev"]), "power", "subsystem", "uevent", ...plain, ...groups], 1 + groups.length);
+  }
+  if (name === "power" && !groups.includes("power")) return more.length === 0 ? dir(POWER_FILES) : powerFile(more);
+  if (groups.includes(name)) return groupNode(device, name, more);
   if (more.length > 0) return null;
   switch (name) {
     case "dev": return device.dev === 0 ? null : text(() => `${MAJOR(device.dev)}:${MINOR(device.dev)}\n`);
-    case "uevent": return attribute(0o644, { show: () => ueventText(device), store: (_k, _task, given) => given.length });
+    case "uevent": return attribute(0o644, { show: () => ueventText(device), store: (k, _task, given) => ueventStore(k, device, given) });
     case "subsystem": return link(`../../../../class/${device.className}`);
   }
   const own = device.attributes.get(name);
+  return own === undefined ? null : attribute(own.mode, must(sysfsAttributes, own.attribute));
+}
+
+/** Directories of named attribute groups. */
+function groupsOf({ attributes }: Device): string[] {
+  return [...new Set([...attributes.keys()].filter((key) => key.includes("/")).map((key) => key.slice(0, key.indexOf("/"))))];
+}
+
+function groupNode({ attributes }: Device, group: string, [name, ...more]: readonly string[]): SysfsNode | null {
+  if (name === undefined) return dir([...attributes.keys()].filter((key) => key.startsWith(`${group}/`)).map((key) => key.slice(group.length + 1)));
+  const own = more.length > 0 ? undefined : attributes.get(`${group}/${name}`);
   return own === undefined ? null : attribute(own.mode, must(sysfsAttributes, own.attribute));
 }
 

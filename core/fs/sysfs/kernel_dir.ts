@@ -15,9 +15,11 @@ function memoryDirectory([name, file, ...more]: readonly string[]): SysfsNode | 
 }
 
 sysfsTree("kernel", (_k, [name, ...more]) => {
-  if (name === undefined) return dir([...Object.keys(MOUNT_POINTS), ...Object.keys(NUMBERS), "mm"], Object.keys(MOUNT_POINTS).length + 1);
+  if (name === undefined) return dir([...Object.keys(MOUNT_POINTS), ...Object.keys(NUMBERS), "mm", "uevent_seqnum", "uevent_helper"], Object.keys(MOUNT_POINTS).length + 1);
   if (name === "mm") return memoryDirectory(more);
   if (more.length > 0) return null;
+  if (name === "uevent_seqnum") return text((k) => `${k.state.drivers.uevents.sequence}\n`);
+  if (name === "uevent_helper") return text(() => "\n", 0o644);
   if (Object.hasOwn(MOUNT_POINTS, name)) return dir([], 0, MOUNT_POINTS[name]);
   return Object.hasOwn(NUMBERS, name) ? text(() => NUMBERS[name]) : null;
 });

@@ -7,6 +7,7 @@ import { S_IFDIR, S_IFLNK, S_IFREG, S_IRUGO, S_IWUGO } from "../../abi/stat.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hashText53 } from "../../lib/hash.ts";
 import { copyFromUser } from "../../mm/usercopy.ts";
+import { printk } from "../../sched/printk.ts";
 import { fileOperations, type OpenFile } from "../file.ts";
 import { fileSystemType, type ComputedInode, type DirectoryEntry } from "../fs_type.ts";
 import { inodeOf } from "../inode.ts";
@@ -14,6 +15,8 @@ import { bytesName } from "../names.ts";
 import { newSeqData, seqBytes, seqRead, type SeqData } from "../seq_file.ts";
 import { kernfsOrder } from "./order.ts";
 import { dir, sysfsTrees, type SysfsAttribute, type SysfsNode } from "./registry.ts";
+
+const INFO = 6;
 
 const ROOT_DIRECTORIES = ["block", "bus", "class", "dev", "devices", "firmware", "fs", "hypervisor", "kernel", "module", "power"];
 
@@ -108,7 +111,10 @@ fileOperations("sysfs", {
     const found = attributeOf(k, file);
     if (found === null) return -ENODEV;
     const shown = found.show?.(k) ?? -EIO;
-    return typeof shown === "number" ? shown : shown.slice(0, PAGE_SIZE);
+    if (typeof shown === "number" || shown.length < PAGE_SIZE) return shown;
+    // As Linux: a show function that fills the page has gone too far, and a byte is cut off (sysfs_kf_seq_show).
+    printk(k, INFO, `fill_read_buffer: ${found.show?.name === "" ? "show" : found.show?.name ?? "show"}+0x0/0x40 returned bad count`);
+    return shown.slice(0, PAGE_SIZE - 1);
   }),
   write: (k, task, file, buf, count) => {
     const found = attributeOf(k, file);
