@@ -2,7 +2,7 @@
 import { must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
-import { enqueue } from "../sched/run_queue.ts";
+import { affinityChanged, enqueue, reweigh } from "../sched/run_queue.ts";
 import { pushFrame, steps } from "../sched/steps.ts";
 import { taskOf, type Task } from "../sched/task.ts";
 import { now, NS_PER_SEC, tickNs, ticks } from "../time/clock.ts";
@@ -149,8 +149,8 @@ export function createWorker(k: Kernel, pool: WorkerPool): boolean {
   return true;
 }
 
-/** Makes a thread one of the pool's. */
-export function adopt(task: Task, pool: WorkerPool): void {
+/** Makes a thread that has not run yet one of the pool's. */
+function adopt(task: Task, pool: WorkerPool): void {
   task.worker = true;
   task.nice = pool.nice;
   if (pool.cpu < 0) return;
@@ -158,10 +158,12 @@ export function adopt(task: Task, pool: WorkerPool): void {
   task.cpu = pool.cpu;
 }
 
-/** A rescuer works in another pool for a while. */
-export function adoptRescuer(_k: Kernel, task: Task, worker: Worker, pool: WorkerPool): void {
+/** A rescuer that runs works for this pool from its next step on, where the pool's own workers would. */
+export function attachRescuer(k: Kernel, task: Task, worker: Worker, pool: WorkerPool): void {
   worker.pool = pool.id;
-  adopt(task, pool);
+  reweigh(k, task, () => void (task.nice = pool.nice));
+  task.affinity = pool.cpu < 0 ? 2 ** k.state.machine.cpus - 1 : 1 << pool.cpu;
+  affinityChanged(k, task);
 }
 
 export function newWorker(tid: number, number: number, pool: WorkerPool, rescues: number): Worker {

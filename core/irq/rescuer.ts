@@ -1,7 +1,7 @@
 /** Rescuers: a thread a WQ_MEM_RECLAIM queue has in reserve, for when a pool can make no worker (kernel/workqueue.c). */
 import type { Kernel } from "../kernel.ts";
 import { NEXT, steps, to } from "../sched/steps.ts";
-import { adoptRescuer, poolOf, workerOf } from "./pool.ts";
+import { attachRescuer, poolOf, workerOf } from "./pool.ts";
 import { pwqOf, queueOf } from "./queue_work.ts";
 import { workOf } from "./work.ts";
 import { beginNext, endWork } from "./worker.ts";
@@ -13,7 +13,7 @@ steps<object>("rescuer_thread", {
     const pwqId = queueOf(k, worker.rescues).maydays.shift();
     if (pwqId === undefined) return 0;
     const pool = poolOf(k, pwqOf(k, pwqId).pool);
-    adoptRescuer(k, task, worker, pool);
+    attachRescuer(k, task, worker, pool);
     worker.scheduled = pool.worklist.filter((id) => isOf(k, id, pwqId));
     pool.worklist = pool.worklist.filter((id) => !isOf(k, id, pwqId));
     for (const id of worker.scheduled) workOf(k, id).where = "scheduled";

@@ -33,10 +33,6 @@ function here(k: Kernel): IrqCpu {
 
 /** Marks a softirq pending on the running CPU: it runs as the interrupt ends, or in ksoftirqd when there is none. */
 export function raiseSoftirq(k: Kernel, nr: number): void {
-  raiseSoftirqIrqoff(k, nr);
-}
-
-function raiseSoftirqIrqoff(k: Kernel, nr: number): void {
   here(k).pending |= 1 << nr;
   if (!inInterrupt(k)) wakeKsoftirqd(k, k.turn.cpu);
 }

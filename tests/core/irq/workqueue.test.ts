@@ -382,10 +382,14 @@ describe("workers", () => {
     queueWorkOn(k, 0, plain, initWork(k, "test.sleep_func", { arg: 10_000 }));
     m.advance(50);
     expect(seen(m)).toEqual([]); // the one worker of the pool tries to make another one first
-    const work = initWork(k, "test.tell_func", { arg: 1 });
-    queueWorkOn(k, 0, reclaim, work);
+    queueWorkOn(k, 0, reclaim, initWork(k, "test.who_func"));
     m.advance(300);
-    expect(seen(m)).toEqual(["1"]);
+    expect(seen(m)).toEqual(["reclaim nice 0 cpu 0"]);
+    queueWorkOn(k, 1, plain, initWork(k, "test.sleep_func", { arg: 10_000 }));
+    queueWorkOn(k, 1, reclaim, initWork(k, "test.who_func"));
+    m.advance(300);
+    expect(seen(m)).toEqual(["reclaim nice 0 cpu 0", "reclaim nice 0 cpu 1"]);
+    expect(m.broken()).toEqual([]);
   });
 
   test("a function that leaves with preemption disabled is told of, and mended", () => {
