@@ -164,3 +164,63 @@ test("the report's build: swapped fields, no errors, zeros where nothing was sam
   expect(first!.slice(1, 3)).toEqual([0n, 1n]);
   expect(second).toEqual([0n, 0n, 0n, 0n]);
 });
+
+interface Ended {
+  exit: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts a script, moves the clock on, and answers how it ended. */
+async function run(session: Session, script: string, ms: number): Promise<Ended> {
+  const reply = await session.ask("POST", "/commands", { json: { script }, wait: 0 });
+  expect(reply.status, reply.text).toBe(202);
+  await advance(session, ms);
+  const { callId } = JSON.parse(reply.text) as { callId: string };
+  return await session.json<Ended>("GET", `/calls/${callId}`, { wait: 30 });
+}
+
+test("work and monitor, as the lab runs them", async () => {
+  const session = await newSession(server.url, machine());
+  await session.insmod("mp3");
+  const made = await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && mknod node c $(grep mp3 /proc/devices | cut -d' ' -f1) 0" } });
+  expect(made).toMatchObject({ exit: 0, stderr: "" });
+
+  const [megabytes, accesses] = [20, 1000];
+  const { exit, stdout } = await run(session, `work ${megabytes} R ${accesses}`, 21_000);
+  expect(exit).toBe(0);
+  const lines = stdout.split("\n");
+  expect(lines[0]).toBe(`A work prcess starts (configuration: ${megabytes} 0 ${accesses})`);
+  expect(lines.slice(1, 21)).toEqual(Array.from({ length: 20 }, (_one, at) => expect.stringMatching(new RegExp(`^\\[\\d+\\] ${at} iteration$`)) as string));
+
+  const monitored = await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && monitor" } });
+  const rows = monitored.stdout.trimEnd().split("\n");
+  expect(rows.pop()).toBe(`read ${rows.length} profiled data`);
+  expect(rows.length).toBeGreaterThanOrEqual(385);
+  expect(rows.length).toBeLessThanOrEqual(400);
+  const columns = rows.map((row) => row.split(" ").map(Number));
+  const steps = columns.slice(1).map(([at], index) => at! - columns[index]![0]!);
+  expect(Math.min(...steps)).toBe(51);
+  // Distinct pages of so many stores at random: P(1-(1-1/P)^n).
+  const pages = megabytes * 256;
+  const distinct = pages * (1 - (1 - 1 / pages) ** (20 * accesses));
+  const minor = columns.reduce((total, [, faults]) => total + faults!, 0);
+  expect(Math.abs(minor - distinct) / distinct).toBeLessThan(0.02);
+  expect(columns.every(([, , majorFaults]) => majorFaults === 0)).toBe(true);
+
+  // What was read is gone.
+  expect(await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && monitor" } })).toMatchObject({ stdout: "read 0 profiled data\n" });
+});
+
+test("the programs refuse what they cannot do", async () => {
+  const session = await newSession(server.url, machine());
+  const refused: [script: string, stdout: string, exit: number][] = [
+    ["work 0 R 5", "memsize shall be between 1 and 1024\n", 255],
+    ["work 8 R 0", "naccess shall be >=1\n", 255],
+    ["monitor", "file open error. node\n", 255],
+    ["ssmpipe 1 1", "ssmpipe must take 4 parameters!\n", 1],
+  ];
+  for (const [script, stdout, exit] of refused) {
+    expect(await session.json<Ended>("POST", "/commands", { json: { script } }), script).toMatchObject({ exit, stdout });
+  }
+});

@@ -165,3 +165,43 @@ test("attaching ends with ENOMEM, and a killed process leaves nothing", async ()
   await session.ask("DELETE", `/processes/${process.pid}`);
   expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
 });
+
+interface Asleep {
+  callId: string;
+}
+
+interface Ended {
+  exit: number;
+  stdout: string;
+}
+
+/** A command that goes on by itself. */
+async function started(session: Session, body: { script: string; stdin?: string }): Promise<string> {
+  return (JSON.parse((await session.ask("POST", "/commands", { json: body, wait: 0 })).text) as Asleep).callId;
+}
+
+test("two readers first, then a writer: both print every line", async () => {
+  const session = await newSession(server.url);
+  const readers = [await started(session, { script: "ssmpipe 1 1 reader" }), await started(session, { script: "ssmpipe 2 1 reader" })];
+  const writer = await started(session, { script: "ssmpipe 1 1 writer", stdin: "hello, world!\nand again\n" });
+  await session.ask("POST", "/clock/advance", { json: { ms: 5000 } });
+  for (const [index, callId] of readers.entries()) {
+    const name = `reader${index + 1}`;
+    expect(await session.json<Ended>("GET", `/calls/${callId}`, { wait: 10 }))
+      .toMatchObject({ exit: 0, stdout: `${name}: writer1 says hello, world!\n${name}: writer1 says and again\n` });
+  }
+  expect(await session.json<Ended>("GET", `/calls/${writer}`, { wait: 10 })).toMatchObject({ exit: 0 });
+  expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+});
+
+test("the report's pipe: a word, and a reader within ten seconds", async () => {
+  const session = await newSession(server.url);
+  const writer = await started(session, { script: "ssmpipe.seed 1 1 writer", stdin: "helloworld\n" });
+  await session.ask("POST", "/clock/advance", { json: { ms: 1000 } });
+  const reader = await started(session, { script: "ssmpipe.seed 1 1 reader" });
+  await session.ask("POST", "/clock/advance", { json: { ms: 11_000 } });
+  expect(await session.json<Ended>("GET", `/calls/${reader}`, { wait: 10 })).toMatchObject({ exit: 0, stdout: "reader1: writer1 says helloworld\n" });
+  expect(await session.json<Ended>("GET", `/calls/${writer}`, { wait: 10 })).toMatchObject({ exit: 0 });
+  // An id that cannot be attached is an address that kills.
+  expect(await session.json<Ended>("POST", "/commands", { json: { script: "ssmpipe.seed 1 5000 reader" } })).toMatchObject({ exit: 139 });
+});
