@@ -2,7 +2,6 @@
 import type { Input, Output } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import type { MachineOptions } from "../machine.ts";
-import type { RunLocals } from "../programs/program.ts";
 import type { Door } from "./types.ts";
 
 export type Method = "fcntl" | "mmap";
@@ -29,6 +28,8 @@ export interface Transfer {
   made: number;
   filled: number;
   pid: number;
+  /** What the programs that have ended printed, by name. */
+  printed: { [program: string]: { stdout: string; stderr: string } };
 }
 
 /** The times that both programs printed, ms. */
@@ -49,7 +50,7 @@ const PAGE = 4096;
 export function newTransfer(what: TransferCase, machine: MachineOptions): Transfer {
   const bytes = what.files.reduce((sum, size) => sum + Math.ceil(size / PAGE) * PAGE, 0);
   const ramMiB = Math.max(machine.ramMiB ?? 64, Math.ceil((2 * bytes * 1.05) / MIB) + 48);
-  return { what, machine: { ...machine, ramMiB, swapMiB: 0 }, kernel: null, next: "boot", more: false, made: 0, filled: 0, pid: 0 };
+  return { what, machine: { ...machine, ramMiB, swapMiB: 0 }, kernel: null, next: "boot", more: false, made: 0, filled: 0, pid: 0, printed: {} };
 }
 
 function feed(door: Door, transfer: Transfer, input: Omit<Input, "atNs"> | { type: "run" }, budget: number): Output {
@@ -58,6 +59,9 @@ function feed(door: Door, transfer: Transfer, input: Omit<Input, "atNs"> | { typ
   const output = door.handle(kernel, { ...input, atNs: kernel.state.time.nowNs } as Input, budget);
   if (output.refusal !== undefined) throw new Error(`${input.type}: ${JSON.stringify(output.refusal)}`);
   transfer.more = output.more;
+  for (const { callId, answer } of output.ended) {
+    if (answer.state === "program") transfer.printed[callId] = { stdout: answer.stdout, stderr: answer.stderr };
+  }
   return output;
 }
 
@@ -136,25 +140,22 @@ export function stepTransfer(door: Door, transfer: Transfer, budget: number): bo
 function startPrograms(door: Door, transfer: Transfer, budget: number): void {
   const { files, method, bufSize } = transfer.what;
   const pages = files.reduce((sum, size) => sum + Math.ceil(size / PAGE), 0);
-  const build = { bufSize, unmaps: pages > LEAKY_PAGES, stays: true };
+  const build = { bufSize, unmaps: pages > LEAKY_PAGES };
   const names = (path: (at: number) => string): string[] => files.map((_, at) => path(at));
   const count = String(files.length);
   feed(door, transfer, program("master", { argv: ["master", count, ...names(inPath), method], ...build }), budget);
   feed(door, transfer, program("slave", { argv: ["slave", count, ...names(outPath), method, "127.0.0.1"], ...build }), budget);
 }
 
-/** What the programs of a finished transfer printed. */
-export function timesOf({ kernel }: Transfer): TransferTimes {
-  const times = { master: -1, slave: -1 };
-  for (const { frames } of kernel?.state.sched.tasks.values() ?? []) {
-    const run = frames[0]?.code === "program.run" ? (frames[0].locals as RunLocals) : null;
-    if (run === null || (run.code !== "master" && run.code !== "slave")) continue;
-    const told = /^Transmission time: ([0-9.]+) ms, File size: ([0-9]+) bytes$/m.exec(run.stdout);
-    if (told === null) throw new Error(`${run.code} did not finish: ${run.stderr.slice(-200)}`);
-    times[run.code] = Number(told[1]);
-  }
-  if (times.master < 0 || times.slave < 0) throw new Error("a program is gone");
-  return times;
+/** The times that the programs of a finished transfer printed. */
+export function timesOf({ printed }: Transfer): TransferTimes {
+  const timeOf = (program: string): number => {
+    const { stdout, stderr } = printed[program] ?? { stdout: "", stderr: "" };
+    const told = /^Transmission time: ([0-9.]+) ms, File size: ([0-9]+) bytes$/m.exec(stdout);
+    if (told === null) throw new Error(`${program} did not finish: ${stderr.slice(-200)}`);
+    return Number(told[1]);
+  };
+  return { master: timeOf("master"), slave: timeOf("slave") };
 }
 
 /** How far a transfer is, 0 to 1: by the bytes that the slave still expects. */
