@@ -159,8 +159,9 @@ export function timesOf({ printed }: Transfer): TransferTimes {
 }
 
 /** How far a transfer is, 0 to 1: by the bytes that the slave still expects. */
-export function progressOf({ kernel, next, what }: Transfer): number {
+export function progressOf({ kernel, next, what, printed }: Transfer): number {
   if (next !== "done" || kernel === null) return 0;
+  if (printed.slave !== undefined) return 1;
   const total = what.files.reduce((sum, size) => sum + size, 0);
   let done = 0;
   for (const { frames } of kernel.state.sched.tasks.values()) {
