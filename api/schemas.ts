@@ -75,7 +75,7 @@ export const Machine = z.strictObject({
   ramMiB: between(MACHINE_LIMITS.ramMiB).optional(),
   swapMiB: between(MACHINE_LIMITS.swapMiB).optional(),
   cpus: between(MACHINE_LIMITS.cpus).optional(),
-  hz: z.union(MACHINE_LIMITS.hz.map((hz) => z.literal(hz)) as [z.ZodLiteral<100>, ...z.ZodLiteral<250 | 300 | 1000>[]]).optional(),
+  hz: z.union(MACHINE_LIMITS.hz.map((hz) => z.literal(hz)) as [z.ZodLiteral<100>, ...z.ZodLiteral<250 | 300 | 1000>[]], `is one of ${MACHINE_LIMITS.hz.join(", ")}`).optional(),
   clock: ClockMode.optional(),
   seed: Seed.optional(),
   profile: z.enum(PROFILES as [string, ...string[]]).optional(),

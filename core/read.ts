@@ -8,7 +8,7 @@ import type { LogRecord } from "./sched/printk.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./sched/task.ts";
 import { callOf, sleepingAnswer, type CallUnderWay } from "./syscalls/driven.ts";
 import { keptAnswer } from "./syscalls/kept.ts";
-import type { TraceLine } from "./syscalls/state.ts";
+import { TRACE_LINES, type TraceLine } from "./syscalls/state.ts";
 
 export interface ProcessView {
   pid: number;
@@ -93,14 +93,21 @@ export function callRecord(k: Kernel, callId: string): { pid: number; member: st
   return kept === null ? null : { pid: kept.pid, member: kept.member, answer: kept.answer };
 }
 
-/** Trace lines after `after` (a sequence; 0 for all kept), of one process or of all. */
+/** Trace lines after `after` (a sequence; 0 for all kept), of one process or of all, among the last 10,000. */
 export function traceLines(k: Kernel, { pid, after = 0 }: { pid?: number; after?: number } = {}): TraceLine[] {
-  return k.state.calls.trace.filter((line) => line.sequence > after && (pid === undefined || line.pid === pid));
+  const { trace, nextTrace } = k.state.calls;
+  const lines = newerThan(trace, Math.max(after, nextTrace - 1 - TRACE_LINES));
+  return pid === undefined ? lines : lines.filter((line) => line.pid === pid);
+}
+
+/** The items of a ring behind a sequence; they are numbered without a gap. */
+function newerThan<T extends { sequence: number }>(ring: T[], after: number): T[] {
+  return ring.length === 0 ? [] : ring.slice(Math.max(0, after + 1 - ring[0].sequence));
 }
 
 /** Log records after `after` (a sequence; -1 for all kept). */
 export function logRecords(k: Kernel, after = -1): LogRecord[] {
-  return k.state.log.records.filter((record) => record.sequence > after);
+  return newerThan(k.state.log.records, after);
 }
 
 export interface ArgumentView {

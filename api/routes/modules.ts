@@ -6,7 +6,7 @@ import { LIMITS } from "../limits.ts";
 import { defineRoute, type RequestInfo } from "../route.ts";
 import { Insmod, ModuleName, PageQuery, ParamValue, SLEEPING, SessionParams, Variant, pageInMemory, pageSchema } from "../schemas.ts";
 import type { Services } from "../services.ts";
-import { lsmod, modinfo, moduleCatalogue, moduleList, moduleView, type CallAnswer, type Json } from "../sessions/core.ts";
+import { errnoMessage, lsmod, modinfo, moduleCatalogue, moduleList, moduleView, type CallAnswer, type Json } from "../sessions/core.ts";
 import { runProgram } from "../sessions/programs.ts";
 
 const tag = "Modules";
@@ -33,10 +33,10 @@ const Module = z.object({
 
 type ProgramEnd = Extract<CallAnswer, { state: "program" }>;
 
-/** A module tool's failure, with what it printed. Only a missing module is 404, a missing symbol is not. */
-export function moduleProblem({ ret, value, stderr }: ProgramEnd): Problem {
+/** A module tool's failure, with what it printed, or of what it is where it printed nothing. Only a missing module is 404, a missing symbol is not. */
+export function moduleProblem({ ret, value, stderr }: ProgramEnd, said?: string): Problem {
   const symbols = typeof value === "object" && value !== null && !Array.isArray(value) && value["symbols"] === true;
-  return errnoProblem(-ret, stderr.trim() === "" ? undefined : stderr.trim(), {
+  return errnoProblem(-ret, stderr.trim() === "" ? (said && `${said}: ${errnoMessage(-ret)}`) : stderr.trim(), {
     EAGAIN: [409, "busy"], ...(symbols ? { ENOENT: [422, "invalid"] as const } : {}),
   });
 }
@@ -47,7 +47,7 @@ function tool<R extends { status: number }>(
   done: (module: z.output<typeof Module> | null) => R,
 ) {
   return runProgram(sessions, sid, caller, request, program, args, (end, live) => {
-    if (end.ret < 0) throw moduleProblem(end);
+    if (end.ret < 0) throw moduleProblem(end, program === "setParameters" ? `/sys/module/${name}/parameters` : undefined);
     return done(moduleView(live.kernel, name));
   });
 }

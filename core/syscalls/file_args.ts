@@ -166,7 +166,7 @@ export const pollfd: Codec & { size: number } = {
   length: () => pollfdLayout.size,
   encode(value, problem) {
     const raw = readBytes(value);
-    if (raw instanceof Uint8Array && raw.length <= pollfdLayout.size) return padded(raw, pollfdLayout.size);
+    if (raw instanceof Uint8Array && raw.length === pollfdLayout.size) return raw;
     if (!isObject(value) || raw !== undefined || !onlyHas(value, ["fd", "events", "eventsNumber", "revents", "reventsNumber"])) {
       problem(`takes { fd, events }, or its ${pollfdLayout.size} bytes`);
       return new Uint8Array(pollfdLayout.size);
@@ -216,7 +216,7 @@ export const epollEvent: Codec & { size: number } = {
   length: () => epollEventLayout.size,
   encode(value, problem) {
     const raw = readBytes(value);
-    if (raw instanceof Uint8Array) return padded(raw, epollEventLayout.size);
+    if (raw instanceof Uint8Array && raw.length >= epollEventLayout.size) return raw;
     if (!isObject(value) || raw !== undefined || !onlyHas(value, ["events", "eventsNumber", "data"])) {
       problem(`takes { events, data }, or its ${epollEventLayout.size} bytes`);
       return new Uint8Array(epollEventLayout.size);

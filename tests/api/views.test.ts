@@ -68,3 +68,11 @@ test("any number is a call: one outside the table is ENOSYS, an unknown name 404
   for (const call of ["999", "-1", "99999999999"]) expect((await session.call(pid, call)).body, call).toMatchObject({ ret: -1, errno: "ENOSYS" });
   for (const call of ["nosuch", "12x", "-"]) expect((await session.call(pid, call)).status, call).toBe(404);
 });
+
+test("the last 10,000 calls are shown, and no more", async () => {
+  const busy = await session.process();
+  for (let batch = 0; batch < 2; batch++) await session.batch(busy, Array.from({ length: 5_400 }, (_, call) => ({ call: "lseek", args: { fd: 99, offset: batch * 5_400 + call } })), { onError: "continue" });
+  const lines = (await session.ask("get", "/trace")).text.trimEnd().split("\n");
+  expect(lines).toHaveLength(10_000);
+  expect([lines[0], lines.at(-1)].map((line) => /, (\d+), SEEK_SET/.exec(line!)?.[1])).toEqual(["800", "10799"]);
+});
