@@ -3,7 +3,7 @@ import { fileOf, fput, getFile, releaseFile } from "./fs/file.ts";
 import { fileMapName, filePage, pageCacheFrames } from "./fs/page_cache.ts";
 import type { Hooks } from "./hooks.ts";
 import { workerRunning, workerSleeping } from "./irq/pool.ts";
-import { doSoftirq, irqExit, raiseSoftirq, timerIrqEnter } from "./irq/softirq.ts";
+import { doSoftirq, irqEnter, irqExit, raiseSoftirq } from "./irq/softirq.ts";
 import type { Kernel } from "./kernel.ts";
 import { unmapFileRange } from "./mm/rmap.ts";
 import { modulePut, tryModuleGet } from "./module/refcount.ts";
@@ -51,7 +51,7 @@ export const hooks: Hooks = {
   unmapFileRange,
   tryModuleGet,
   modulePut,
-  irqEnter: timerIrqEnter,
+  irqEnter,
   irqExit,
   raiseSoftirq,
   doSoftirq,

@@ -36,7 +36,7 @@ export interface Hooks {
   tryModuleGet(k: Kernel, name: string): boolean;
   modulePut(k: Kernel, name: string): void;
 
-  /** The local timer interrupts the running CPU; and the interrupt ends, with the softirqs that it raised (irq_enter, irq_exit). */
+  /** An interrupt begins on the running CPU, and ends, with the softirqs that it raised (irq_enter, irq_exit). */
   irqEnter(k: Kernel): void;
   irqExit(k: Kernel): void;
   /** Marks softirq `nr` pending on the running CPU (raise_softirq). */

@@ -3,8 +3,9 @@ import { EBUSY, EINVAL } from "../abi/errno.ts";
 import { assert, must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import { callerTrace, dumpStack, warn } from "../sched/dump_stack.ts";
-import { irqsDisabled } from "../sched/preempt.ts";
+import { irqsDisabled, taskIrqsDisabled } from "../sched/preempt.ts";
 import { printk } from "../sched/printk.ts";
+import { interrupt } from "../sched/scheduler.ts";
 import { now } from "../time/clock.ts";
 import { armTimer, timerCallback } from "../time/timer.ts";
 import { irqEnter, irqExit } from "./softirq.ts";
@@ -112,7 +113,7 @@ export function enableIrq(k: Kernel, irq: number): void {
 
 /**
  * A device raises its line: the handlers run now on `cpu`, then the softirqs that they raise. A disabled line keeps it for
- * later, and so does a CPU that has interrupts off.
+ * later; a CPU that has interrupts off leaves it to the next that takes some.
  */
 export function generateIrq(k: Kernel, irq: number, cpu = k.turn.cpu): void {
   const line = must(k.state.irq.lines, irq);
@@ -120,23 +121,38 @@ export function generateIrq(k: Kernel, irq: number, cpu = k.turn.cpu): void {
     line.pending = true;
     return;
   }
-  if (irqsDisabled(k)) {
+  if (cpu === k.turn.cpu ? irqsDisabled(k) : hasIrqsOff(k, cpu)) {
     armTimer(k, { expiresNs: now(k), callback: "irq.again", arg: irq });
     return;
   }
   const { turn } = k;
-  const interrupted = { cpu: turn.cpu, current: turn.current, task: turn.task, account: turn.account };
-  turn.cpu = cpu;
-  turn.current = 0;
-  turn.task = null;
-  irqEnter(k);
-  line.counts[cpu]++;
+  const { current, task, account, preemptCount } = turn;
+  const interrupted = { cpu: turn.cpu, current, task, account, preemptCount };
+  if (cpu === turn.cpu) {
+    turn.current = 0;
+    turn.task = null;
+    irqEnter(k);
+    handleIrq(k, line);
+    irqExit(k);
+  } else {
+    turn.preemptCount = 0; // what runs here does not hold up another CPU
+    interrupt(k, k.state.sched.cpus[cpu], now(k), () => handleIrq(k, line));
+  }
+  Object.assign(turn, interrupted);
+}
+
+function hasIrqsOff(k: Kernel, cpu: number): boolean {
+  const task = k.state.sched.tasks.get(k.state.sched.cpus[cpu].curr);
+  return task !== undefined && taskIrqsDisabled(task);
+}
+
+/** handle_irq_event() */
+function handleIrq(k: Kernel, line: IrqLine): void {
+  line.counts[k.turn.cpu]++;
   let handled = IRQ_NONE;
-  for (const { handler, devId } of [...line.actions]) handled |= must(irqHandlers, handler)(k, irq, devId);
+  for (const { handler, devId } of [...line.actions]) handled |= must(irqHandlers, handler)(k, line.irq, devId);
   if (handled === IRQ_NONE) nobodyCared(k, line);
   if (++line.seen >= 100_000) line.seen = line.unhandled = 0;
-  irqExit(k);
-  Object.assign(turn, interrupted);
 }
 
 timerCallback("irq.again", (k, irq) => generateIrq(k, irq));

@@ -51,12 +51,6 @@ export function irqEnter(k: Kernel): void {
   k.turn.account = "irq";
 }
 
-/** The local timer interrupts the running CPU. */
-export function timerIrqEnter(k: Kernel): void {
-  irqEnter(k);
-  here(k).timerInterrupts++;
-}
-
 /** The interrupt ends: what is pending runs, unless the interrupted code holds softirqs off (irq_exit). */
 export function irqExit(k: Kernel): void {
   preemptCountSub(k, HARDIRQ_OFFSET);

@@ -95,6 +95,7 @@ export function runUntil(k: Kernel, untilNs: number): boolean {
       if (target !== null && fireNs <= horizonNs) {
         if (k.turn.budget-- <= 0) return true;
         if (time.nowNs < fireNs) time.nowNs = fireNs;
+        k.state.irq.cpus[target.id].timerInterrupts++;
         interrupt(k, target, fireNs, exact ? fireDue : tickWheel);
         continue;
       }

@@ -222,6 +222,27 @@ describe("interrupt lines", () => {
     expect(seen(m)).toHaveLength(3);
   });
 
+  test("an interrupt of another CPU takes that one's time, whatever this one holds off", () => {
+    const m = stage();
+    const k = m.kernel;
+    k.state.labs.set("tasklet", { id: taskletInit(k, "test.tell_tasklet", 8) });
+    requestIrq(k, 11, "test.top_half", 0, "mydev", 5);
+    asTask(m, (kernel) => {
+      const [here, there] = [kernel.turn.cpu, 1 - kernel.turn.cpu];
+      localBhDisable(kernel);
+      const before = kernel.state.sched.cpus.map(({ clockNs }) => clockNs);
+      generateIrq(kernel, 11, there);
+      note(kernel, `mine ${preemptCount(kernel).toString(16)} ${kernel.state.sched.cpus[here].clockNs - before[here]}`);
+      expect(kernel.state.sched.cpus[there].clockNs).toBeGreaterThan(before[there]);
+      generateIrq(kernel, 11, here);
+      note(kernel, "waits");
+      localBhEnable(kernel);
+    });
+    expect(seen(m).map((what) => what.slice(0, 9))).toEqual(["irq 11 de", "tasklet 8", "mine 200 ", "irq 11 de", "waits", "tasklet 8"]);
+    expect(seen(m)[2]).toBe("mine 200 0");
+    expect(m.broken()).toEqual([]);
+  });
+
   test("a line is shared when all agree, and kept for later while it is disabled", () => {
     const m = stage();
     const k = m.kernel;
