@@ -27,12 +27,23 @@ function buddyinfo(k: Kernel): string {
 }
 procFile("buddyinfo", buddyinfo);
 
+/** Counters of a zone, and of its node: the names are those of vmstat. */
+const isZoneCounter = (name: string): boolean => /^(nr_free_pages|nr_zone_|nr_mlock|nr_bounce|nr_zspages|nr_free_cma|numa_(hit|miss|foreign|interleave|local|other)$)/.test(name);
+
 function zoneinfo(k: Kernel): string {
   const { mm } = k.state;
   const min = minFreePages(mm);
-  return `Node 0, zone    DMA32\n  pages free     ${freePages(mm)}\n        boost    0\n        min      ${min}\n`
-    + `        low      ${Math.floor((min * 5) / 4)}\n        high     ${Math.floor((min * 3) / 2)}\n        spanned  ${mm.ramPages}\n`
-    + `        present  ${mm.ramPages}\n        managed  ${totalPages(mm)}\n        cma      0\n`;
+  const counters = vmstatText(k).trimEnd().split("\n").map((line) => line.split(" "));
+  const end = counters.findIndex(([name]) => name === "nr_dirty_threshold");
+  const rows = (zone: boolean): string => counters.slice(0, end).filter(([name]) => isZoneCounter(name) === zone)
+    .map(([name, value]) => `      ${name.padEnd(12)} ${value}\n`).join("");
+  const low = Math.floor((min * 5) / 4);
+  const high = Math.floor((min * 3) / 2);
+  const pagesets = k.state.sched.cpus.map(({ id }) => `    cpu: ${id}\n              count: 0\n              high:  0\n              batch: 63\n  vm stats threshold: 12\n`);
+  return `Node 0, zone    DMA32\n  per-node stats\n${rows(false)}  pages free     ${freePages(mm)}\n        boost    0\n        min      ${min}\n`
+    + `        low      ${low}\n        high     ${high}\n        spanned  ${mm.ramPages}\n`
+    + `        present  ${mm.ramPages}\n        managed  ${totalPages(mm)}\n        cma      0\n        protection: (0, 0, 0, 0)\n${rows(true)}`
+    + `  pagesets\n${pagesets.join("")}  node_unreclaimable:  0\n  start_pfn:           4096\n`;
 }
 procFile("zoneinfo", zoneinfo);
 

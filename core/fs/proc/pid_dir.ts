@@ -1,6 +1,7 @@
 /** /proc/PID and what is below it. */
 import { EACCES, ENOENT } from "../../abi/errno.ts";
 import type { Kernel } from "../../kernel.ts";
+import { mapsText } from "../../mm/proc.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
 import { placePath } from "../d_path.ts";
 import type { DirectoryEntry, WalkContext } from "../fs_type.ts";
@@ -38,6 +39,7 @@ procPidDir("task", 0o555);
 procPidDir("ns", 0o511);
 procPidDir("net", 0o555);
 procPidDir("attr", 0o555);
+procPidDir("map_files", 0o500);
 
 /** What `/proc/PID/REST` leads to; null when there is no such process, or nothing of that name. */
 export function pidPlace(k: Kernel, pid: string, rest: string[], ctx: WalkContext): Place | null {
@@ -126,6 +128,12 @@ function dirPlace(
       if (name === "fd") dir.permission = (mask) => (isSelf(k, ctx, task) ? 0 : inodePermission(ctx.cred, dir.inode, mask));
       return dir;
     }
+    case "map_files": {
+      const maps = mappedFiles(k, task);
+      const place = (range: string): Place => link(pidIno(task, 9), () => maps.get(range) ?? -ENOENT, { ...owner, size: 64, mode: 0o400 });
+      if (child !== undefined) return more.length > 0 || !maps.has(child) ? null : place(child);
+      return directory(ino, mode, () => ptraceMayAccess(k, ctx, task) ? namedEntries([...maps.keys()], place) : -EACCES, owner);
+    }
     case "net": {
       const place = staticPlace(k, ["net", ...below].join("/"), ctx);
       if (below.length > 0 || place === null) return place;
@@ -141,6 +149,17 @@ function dirPlace(
     }
     default: return child === undefined ? directory(ino, mode, () => [], owner) : null;
   }
+}
+
+/** The files that are mapped, by their range of addresses without leading zeros. */
+function mappedFiles(k: Kernel, task: Task): Map<string, string> {
+  const found = new Map<string, string>();
+  if (task.mm === 0) return found;
+  for (const line of mapsText(k, task).split("\n")) {
+    const [, from, to, path] = /^0*([0-9a-f]+)-0*([0-9a-f]+) .* (\/.*)$/.exec(line) ?? [];
+    if (path !== undefined) found.set(`${from}-${to}`, path);
+  }
+  return found;
 }
 
 function isSelf(k: Kernel, ctx: WalkContext, task: Task): boolean {
