@@ -8,6 +8,7 @@ import { moduleInvariants } from "./module/invariants.ts";
 import { netInvariants } from "./net/invariants.ts";
 import { processInvariants } from "./process/invariants.ts";
 import { plainDataProblems } from "./plain.ts";
+import { lockInvariants } from "./sched/lock_invariants.ts";
 import { LOG_BYTES } from "./sched/printk.ts";
 import { isFair, weightOf } from "./sched/fair.ts";
 import { drivenFrame } from "./syscalls/driven.ts";
@@ -18,7 +19,7 @@ import { SLEEPING_BOUND, TRACE_LINES } from "./syscalls/state.ts";
 export function invariants(k: Kernel): string[] {
   return [
     ...plainDataProblems(k.state),
-    ...sleepers(k), ...runQueues(k), ...clocks(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
+    ...sleepers(k), ...runQueues(k), ...lockInvariants(k), ...clocks(k), ...groups(k), ...timers(k), ...calls(k), ...log(k),
     ...mmInvariants(k), ...fsInvariants(k), ...netInvariants(k), ...processInvariants(k), ...deviceInvariants(k), ...irqInvariants(k), ...moduleInvariants(k),
   ];
 }

@@ -5,6 +5,8 @@ import { freeIrq } from "../irq/interrupt.ts";
 import { queuesOf } from "../irq/owned.ts";
 import { objectsOf } from "../mm/kmalloc.ts";
 import { freeLocksOf } from "../sched/locks.ts";
+import { dropRcuCallbacks } from "../sched/rcu.ts";
+import { cancelTimer } from "../time/timer.ts";
 import { printk } from "../sched/printk.ts";
 import { isCodeOf } from "./gone.ts";
 import type { Module } from "./state.ts";
@@ -31,6 +33,9 @@ export function registrationsOf(k: Kernel, module: Module): string[] {
   for (const [path, { ops }] of debugfs) if (isOf(k, module, ops)) found.push(`debugfs file '${path}'`);
   for (const [path, { ops }] of procEntries) if (isOf(k, module, ops)) found.push(`proc entry '/proc/${path}'`);
   for (const { irq, action } of interruptsOf(k, module.name)) found.push(`handler '${action.name}' of interrupt ${irq}`);
+  const callbacks = pendingRcu(k, module.name);
+  if (callbacks > 0) found.push(`${callbacks} RCU callback${callbacks > 1 ? "s" : ""}`);
+  for (const { callback } of k.state.time.timers.values()) if (isCodeOf(callback, module.name)) found.push(`hrtimer '${callback}'`);
   for (const { name } of queuesOf(k, module.name)) found.push(`work queue '${name}'`);
   return found;
 }
@@ -40,10 +45,18 @@ function interruptsOf(k: Kernel, module: string): { irq: number; action: { name:
     actions.filter(({ handler }) => isCodeOf(handler, module)).map((action) => ({ irq, action })));
 }
 
-/** Takes the module's interrupt handlers and locks away. */
+/** Callbacks of the module that a grace period has yet to let run: it did not call rcu_barrier. */
+function pendingRcu(k: Kernel, module: string): number {
+  const { callbacks, ready } = k.state.sched.rcu;
+  return [...callbacks.values(), ready].flat().filter(({ callback }) => isCodeOf(callback, module)).length;
+}
+
+/** Takes the module's interrupt handlers, locks, RCU callbacks and hrtimers away. */
 export function disarm(k: Kernel, module: string): void {
   for (const { irq, action } of interruptsOf(k, module)) freeIrq(k, irq, action.devId);
   freeLocksOf(k, module);
+  dropRcuCallbacks(k, (name) => isCodeOf(name, module));
+  for (const { id, callback } of [...k.state.time.timers.values()]) if (isCodeOf(callback, module)) cancelTimer(k, id);
 }
 
 /** Memory that the module asked for and never gave back: kmalloc objects and vmalloc areas. */

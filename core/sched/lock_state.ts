@@ -132,9 +132,13 @@ export interface RcuState {
   readers: number[];
   /** The timer of its shortest length, 0 for none. */
   timer: number;
-  /** Callbacks by the grace period that they wait for. */
+  /** Callbacks by the grace period that they wait for, and those whose has ended, which wait for the softirq. */
   callbacks: Map<number, RcuHead[]>;
-  /** Where synchronize_rcu sleeps; 0 until somebody has. */
+  ready: RcuHead[];
+  /** How many callbacks there were, and how many have run. */
+  queued: number;
+  invoked: number;
+  /** Where synchronize_rcu and rcu_barrier sleep; 0 until somebody has. */
   queue: number;
 }
 
@@ -149,6 +153,6 @@ export const lockdepInit = (): LockdepState => ({
   held: new Map(), edges: new Map(), usage: new Map(), reported: [], rcuDepth: new Map(), mightSleepNs: -1, hungTimer: 0,
 });
 
-export const rcuInit = (): RcuState => ({ completed: 0, started: 0, readers: [], timer: 0, callbacks: new Map(), queue: 0 });
+export const rcuInit = (): RcuState => ({ completed: 0, started: 0, readers: [], timer: 0, callbacks: new Map(), ready: [], queued: 0, invoked: 0, queue: 0 });
 
 export const kthreadsInit = (): Map<number, KthreadRecord> => new Map();

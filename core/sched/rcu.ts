@@ -6,15 +6,17 @@ import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
 import { tickNs, ticks } from "../time/clock.ts";
 import { armTimer, timerCallback } from "../time/timer.ts";
-import type { RcuState } from "./lock_state.ts";
+import type { RcuHead, RcuState } from "./lock_state.ts";
 import { lockAcquire, lockRelease } from "./lockdep.ts";
-import { mightSleep, preemptCountAdd, preemptCountSub, SOFTIRQ_OFFSET } from "./preempt.ts";
+import { mightSleep } from "./preempt.ts";
 import { LOCKING } from "./stack_trace.ts";
-import { NEXT, steps } from "./steps.ts";
+import { NEXT, steps, type StepTable } from "./steps.ts";
 import { newWaitQueue, sleepOn, wake } from "./wait_queue.ts";
 
 /** A grace period takes this many ticks at least: the thread that drives it looks that often (jiffies_till_first_fqs and one more). */
 const SHORTEST_TICKS = 3;
+/** Its number among the softirqs, which live in a room above. */
+const RCU_SOFTIRQ = 9;
 
 export type RcuCallback = (k: Kernel, arg: number) => void;
 const rcuCallbacks = new Map<string, RcuCallback>();
@@ -84,39 +86,60 @@ function endIfQuiet(k: Kernel, rcu: RcuState): void {
   rcu.completed = rcu.started;
   const heads = rcu.callbacks.get(rcu.completed) ?? [];
   rcu.callbacks.delete(rcu.completed);
-  // RCU_SOFTIRQ: callbacks run where nothing sleeps.
-  preemptCountAdd(k, SOFTIRQ_OFFSET);
-  for (const { callback, arg } of heads) must(rcuCallbacks, callback)(k, arg);
-  preemptCountSub(k, SOFTIRQ_OFFSET);
+  rcu.ready.push(...heads);
+  if (heads.length > 0) k.tables.hooks.raiseSoftirq(k, RCU_SOFTIRQ);
   if (rcu.queue !== 0) wake(k, rcu.queue, { nr: Infinity });
   if (rcu.started === rcu.completed && rcu.callbacks.size > 0) start(k, rcu);
+}
+
+/** What RCU_SOFTIRQ does: runs the callbacks whose grace period has ended (rcu_core). */
+export function runRcuCallbacks(k: Kernel): void {
+  const { rcu } = k.state.sched;
+  for (let head = rcu.ready.shift(); head !== undefined; head = rcu.ready.shift()) {
+    rcu.invoked++;
+    must(rcuCallbacks, head.callback)(k, head.arg);
+  }
+  if (rcu.queue !== 0) wake(k, rcu.queue, { nr: Infinity });
+}
+
+/** Callbacks of a module that goes are gone with it: how many were still to run. */
+export function dropRcuCallbacks(k: Kernel, isCode: (name: string) => boolean): number {
+  const { rcu } = k.state.sched;
+  let dropped = 0;
+  const keep = (heads: RcuHead[]): RcuHead[] => heads.filter(({ callback }) => !isCode(callback) || (dropped++, false));
+  rcu.ready = keep(rcu.ready);
+  for (const [period, heads] of rcu.callbacks) rcu.callbacks.set(period, keep(heads));
+  rcu.invoked += dropped;
+  return dropped;
 }
 
 /** Runs the callback registered as `callback` with `arg` after a grace period. */
 export function callRcu(k: Kernel, callback: string, arg: number): void {
   must(rcuCallbacks, callback);
   const period = nextGracePeriod(k);
-  const { callbacks } = k.state.sched.rcu;
-  const heads = callbacks.get(period);
-  if (heads === undefined) callbacks.set(period, [{ callback, arg }]);
+  const { rcu } = k.state.sched;
+  rcu.queued++;
+  const heads = rcu.callbacks.get(period);
+  if (heads === undefined) rcu.callbacks.set(period, [{ callback, arg }]);
   else heads.push({ callback, arg });
 }
 
 interface WaitLocals {
-  /** The grace period to wait for; 0 until it is known. */
-  period?: number;
+  /** The grace period, or the number of the callback, to wait for. */
+  until?: number;
 }
 
-function periodTable(name: string, where: string, periodOf: (k: Kernel) => number): ReturnType<typeof steps<WaitLocals>> {
+function waitTable(name: string, where: string, target: (k: Kernel) => number, reached: (rcu: RcuState) => number): StepTable<WaitLocals> {
   return steps<WaitLocals>(LOCKING + name, {
     begin: (k, _task, { locals }) => {
       mightSleep(k, where);
-      locals.period = periodOf(k);
+      locals.until = target(k);
       return NEXT;
     },
-    wait: (k, _task, { locals: { period = 0 } }) => {
+    wait: (k, _task, { locals: { until = 0 } }) => {
       const { rcu } = k.state.sched;
-      if (rcu.completed >= period) return 0;
+      if (reached(rcu) >= until) return 0;
+      // A grace period that was to follow the last one begins when it is waited for.
       if (rcu.started === rcu.completed) start(k, rcu);
       if (rcu.queue === 0) rcu.queue = newWaitQueue(k);
       return sleepOn(rcu.queue, { mode: "uninterruptible", wchan: name });
@@ -125,6 +148,6 @@ function periodTable(name: string, where: string, periodOf: (k: Kernel) => numbe
 }
 
 /** Waits until all that read now have gone: enter(synchronizeRcu, {}). */
-export const synchronizeRcu = periodTable("synchronize_rcu", "kernel/rcu/tree.c:3411", nextGracePeriod);
+export const synchronizeRcu = waitTable("synchronize_rcu", "kernel/rcu/tree.c:3411", nextGracePeriod, ({ completed }) => completed);
 /** Waits until all callbacks that call_rcu was given have run: enter(rcuBarrier, {}). */
-export const rcuBarrier = periodTable("rcu_barrier", "kernel/rcu/tree.c:4040", (k) => Math.max(0, ...k.state.sched.rcu.callbacks.keys()));
+export const rcuBarrier = waitTable("rcu_barrier", "kernel/rcu/tree.c:4040", (k) => k.state.sched.rcu.queued, ({ invoked }) => invoked);

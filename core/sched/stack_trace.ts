@@ -49,5 +49,10 @@ export function callerOf(k: Kernel, task: Task | null): string {
   if (task === null) return "run_timer_softirq+0x15/0x40";
   let skipped = 0;
   while (task.frames.length > skipped && task.frames[task.frames.length - 1 - skipped].code.startsWith(LOCKING)) skipped++;
-  return stackOf(k, task, skipped)[0] ?? "do_syscall_64+0x5d/0xb0";
+  for (let at = task.frames.length - 1 - skipped; at >= 0; at--) {
+    const frame = task.frames[at];
+    if (frame.code === "module.load" || frame.code === "module.remove") return moduleEntry(k, frame, true)[0];
+    if (!HIDDEN.includes(frame.code)) return symbol(k, frame);
+  }
+  return "do_syscall_64+0x5d/0xb0";
 }
