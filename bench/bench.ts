@@ -2,12 +2,13 @@
 import { calls } from "./parts/calls.ts";
 import { http } from "./parts/http.ts";
 import { memory } from "./parts/memory.ts";
+import { sched } from "./parts/sched.ts";
 import { vdev } from "./parts/vdev.ts";
 import { work } from "./parts/work.ts";
 import { table, type Row } from "./table.ts";
 
 /** By name; all of them when none is asked for. */
-const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { http, calls, memory, vdev, work };
+const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { http, calls, memory, vdev, work, sched };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(PARTS, name));
