@@ -1,13 +1,15 @@
 /** The Prisma client on the one connection, used by one piece of work at a time and replaced when it is suspect. */
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
-import { connect } from "./connection.ts";
+import { connect, sqliteOf } from "./connection.ts";
 import { StoreConflict, StoreError, StoreFull, StoreUnavailable, reasonOf, sqliteError } from "./errors.ts";
 import { PrismaClient } from "./generated/client.ts";
+import { prepareAppend, type Append } from "./journal.ts";
 import { migrate, rollback } from "./migrate.ts";
 
 interface Link {
   connection: SqlDriverAdapter;
   prisma: PrismaClient;
+  append: Append;
 }
 
 /** Longer than any batch of ours takes, in milliseconds: Prisma would give up in the middle of a slow one. */
@@ -36,7 +38,7 @@ export class Database {
    * is open would become part of it, and be acknowledged before it is committed or undone by another's rollback; and a read
    * would see what is not committed. `work` must not call `run`. Throws StoreFull, StoreConflict, StoreUnavailable.
    */
-  run<T>(work: (prisma: PrismaClient) => Promise<T>): Promise<T> {
+  run<T>(work: (prisma: PrismaClient, append: Append) => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new StoreUnavailable("The database is closed."));
     const result = this.#last.then(() => this.#attempt(work));
     this.#last = result.catch(() => {});
@@ -50,10 +52,10 @@ export class Database {
     await this.#disconnect();
   }
 
-  async #attempt<T>(work: (prisma: PrismaClient) => Promise<T>): Promise<T> {
+  async #attempt<T>(work: (prisma: PrismaClient, append: Append) => Promise<T>): Promise<T> {
     const link = (this.#link ??= await this.#reconnect());
     try {
-      return await work(link.prisma);
+      return await work(link.prisma, link.append);
     } catch (error) {
       throw await this.#judge(link, error);
     }
@@ -80,7 +82,7 @@ export class Database {
       const factory = { provider: connection.provider, adapterName: connection.adapterName, connect: async () => connection };
       const prisma = new PrismaClient({ adapter: factory, errorFormat: "minimal", transactionOptions: BATCH_MS });
       await prisma.$connect();
-      return { connection, prisma };
+      return { connection, prisma, append: prepareAppend(sqliteOf(connection)) };
     } catch (error) {
       await connection.dispose();
       throw error;

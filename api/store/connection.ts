@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { PrismaBetterSqlite3 } from "@prisma/adapter-better-sqlite3";
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
+import Sqlite from "better-sqlite3";
 import { StoreRefused, reasonOf, sqliteError } from "./errors.ts";
 
 /** How long a starting server waits for one that is just ending to let go of the file. */
@@ -34,6 +35,12 @@ export async function connect(file: string): Promise<SqlDriverAdapter> {
     await connection?.dispose();
     throw refusal(file, error);
   }
+}
+
+/** The database that the adapter holds, for what Prisma would compile anew each time. It has no other connection. */
+export function sqliteOf(connection: SqlDriverAdapter): Sqlite.Database {
+  if ("client" in connection && connection.client instanceof Sqlite) return connection.client;
+  throw new StoreRefused("Prisma's adapter keeps its database elsewhere than this program knows.");
 }
 
 async function takeOwnership(connection: SqlDriverAdapter): Promise<void> {

@@ -54,8 +54,8 @@ export class Store {
 
   /** Keeps all of `turn` in one commit, or nothing of it. */
   appendTurn(turn: Turn): Promise<void> {
-    return this.#database.run(async (prisma) => {
-      await writeTurn(prisma, turn);
+    return this.#database.run(async (prisma, append) => {
+      await writeTurn(prisma, append, turn);
       for (const sessionId of turn.removed ?? []) this.members.forgetSession(sessionId);
       for (const { contentId } of turn.snapshots ?? []) this.snapshots.unstage(contentId);
     });

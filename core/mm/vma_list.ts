@@ -6,7 +6,7 @@ import type { AddressSpace } from "./space.ts";
 import type { Vma } from "./vma.ts";
 
 /** The longest run; one that grows beyond is cut in two. */
-const RUN_MAX = 256;
+const RUN_MAX = 128;
 
 /** Index of the first run whose last VMA ends above `addr`; the number of runs when there is none. */
 function runIndex({ vmas }: AddressSpace, addr: number): number {

@@ -42,7 +42,7 @@ test("finding, inserting and extracting agree with a sorted array", () => {
     if (round % 200 === 0) expect(allVmas(space)).toEqual(model);
   }
   expect(model.length).toBeGreaterThan(600);
-  expect(space.vmas.every((run) => run.length > 0 && run.length <= 256)).toBe(true);
+  expect(space.vmas.every((run) => run.length > 0 && run.length <= 128)).toBe(true);
   expect(extractVmas(space, 0, Infinity)).toEqual(model);
   expect(space).toEqual({ vmas: [], mapCount: 0 });
 });
