@@ -50,7 +50,9 @@ export interface SpinLock extends LockBase {
 
 export interface RwLock extends LockBase {
   kind: "rwlock";
+  /** As a spinlock's owner, and whom an interrupt suspended. */
   writer: number;
+  suspended: number;
   readers: number[];
   flags: boolean;
   queue: number;

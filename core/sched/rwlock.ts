@@ -10,7 +10,7 @@ import { wake } from "./wait_queue.ts";
 
 /** A fresh one (rwlock_init). Answers its id. */
 export function rwlockInit(k: Kernel, name: string, module = ""): number {
-  return addLock(k, (base) => ({ ...base, kind: "rwlock", name, module, writer: 0, readers: [], flags: false }));
+  return addLock(k, (base) => ({ ...base, kind: "rwlock", name, module, writer: 0, suspended: 0, readers: [], flags: false }));
 }
 
 const rwlockOf = (k: Kernel, id: number): RwLock => lockOf(k, id, "rwlock");
@@ -30,8 +30,13 @@ function contended(k: Kernel, lock: RwLock, write: boolean): Action | null {
 function take(k: Kernel, lock: RwLock, write: boolean, trylock = false): void {
   preemptDisable(k);
   lockAcquire(k, lock, { read: write ? 0 : 2, trylock });
-  if (write) lock.writer = k.turn.current;
-  else lock.readers.push(k.turn.current);
+  const tid = k.turn.current;
+  if (!write) {
+    lock.readers.push(tid);
+    return;
+  }
+  if (tid === 0 && lock.writer > 0) lock.suspended = lock.writer;
+  lock.writer = tid === 0 ? -1 : tid;
 }
 
 type Guard = (k: Kernel, lock: RwLock) => void;
@@ -53,8 +58,12 @@ function unlockForm(write: boolean, guard: Guard): (k: Kernel, id: number) => vo
     const lock = rwlockOf(k, id);
     lockRelease(k, lock);
     const at = lock.readers.indexOf(k.turn.current);
-    if (write) lock.writer = 0;
-    else lock.readers.splice(at < 0 ? 0 : at, 1);
+    if (write) {
+      lock.writer = lock.suspended;
+      lock.suspended = 0;
+    } else {
+      lock.readers.splice(at < 0 ? 0 : at, 1);
+    }
     preemptEnable(k);
     guard(k, lock);
     wake(k, lock.queue, { nr: Infinity });

@@ -19,6 +19,11 @@ function moduleEntry(k: Kernel, frame: Frame, isTop: boolean): string[] {
   return isTop && k.state.modules.loaded.has(name) ? [`m_exit+0x0/0x1000 [${name}]`, ...tail] : tail;
 }
 
+/** What stands between a driver's function and the entry of its system call, by number: read, write, ioctl. */
+const UNDER_CALL: { [nr: number]: string[] | undefined } = {
+  0: ["vfs_read+0xa5/0x310", "ksys_read+0x6b/0xf0"], 1: ["vfs_write+0xc9/0x3d0", "ksys_write+0x6b/0xf0"], 16: ["__x64_sys_ioctl+0x90/0xd0"],
+};
+
 /** What the tables of lock functions are called: their frames bear the function's name behind it. */
 export const LOCKING = "locking.";
 
@@ -40,6 +45,7 @@ export function stackOf(k: Kernel, task: Task | null, skipped = 0): string[] {
     const frame = task.frames[at];
     if (frame.code === "module.load" || frame.code === "module.remove") trace.push(...moduleEntry(k, frame, trace.length === 0));
     else if (!HIDDEN.includes(frame.code)) trace.push(symbol(k, frame));
+    else if (frame.code === "syscall" && trace.length > 0) trace.push(...UNDER_CALL[(frame.locals as { nr: number }).nr] ?? []);
   }
   return trace;
 }

@@ -36,7 +36,7 @@ interface Scene {
   flag: boolean;
 }
 
-const sceneOf = (k: Kernel): Scene => k.state.labs.get("scene") as Scene;
+export const sceneOf = (k: Kernel): Scene => k.state.labs.get("scene") as Scene;
 
 const blocking: { [name: string]: StepTable<number> | StepTable<mutex.MutexLocals> | StepTable<semaphore.DownLocals> | StepTable<completion.WaitLocals> } = {
   lock: mutex.mutexLock, lockInterruptible: mutex.mutexLockInterruptible, lockKillable: mutex.mutexLockKillable,
