@@ -1,7 +1,7 @@
 /** How often interrupts came and softirqs ran, for /proc. */
 import type { Kernel } from "../kernel.ts";
 import { tickNs } from "../time/clock.ts";
-import type { IrqLine } from "./interrupt.ts";
+import type { IrqLine } from "./line.ts";
 
 /** Interrupts that belong to no line, in the order of /proc/interrupts (arch/x86/kernel/irq.c). */
 export const LOCAL_INTERRUPTS: readonly [string, string][] = [
@@ -33,7 +33,7 @@ const sum = (counts: readonly number[]): number => counts.reduce((total, count) 
 
 /** Lines that somebody handles, or that were ever raised. */
 export function shownLines(k: Kernel): IrqLine[] {
-  return [...k.state.irq.lines.values()].filter(({ actions, counts }) => actions.length > 0 || sum(counts) > 0);
+  return [...k.state.irq.lines.values()].filter(({ actions, counts }) => actions.length > 0 || sum(counts) > 0).sort((a, b) => a.irq - b.irq);
 }
 
 /** Of /proc/stat: all interrupts, then those of lines 0 to `lines` - 1. */

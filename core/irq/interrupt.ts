@@ -8,6 +8,7 @@ import { printk } from "../sched/printk.ts";
 import { interrupt } from "../sched/scheduler.ts";
 import { now } from "../time/clock.ts";
 import { armTimer, timerCallback } from "../time/timer.ts";
+import { IRQ_LINES, newLine, type IrqLine } from "./line.ts";
 import { irqEnter, irqExit } from "./softirq.ts";
 
 export const IRQ_NONE = 0;
@@ -16,33 +17,6 @@ export const IRQ_HANDLED = 1;
 export const IRQF_SHARED = 0x80;
 const IRQF_TRIGGER_MASK = 0xf;
 const IRQF_ONESHOT = 0x2000;
-
-export interface IrqAction {
-  /** Name of a registered handler. */
-  handler: string;
-  /** IRQF_ bits. */
-  flags: number;
-  /** As /proc/interrupts shows it. */
-  name: string;
-  /** Tells the handlers of a shared line apart. */
-  devId: number;
-}
-
-export interface IrqLine {
-  irq: number;
-  chip: string;
-  hwirq: number;
-  flow: "edge" | "fasteoi";
-  actions: IrqAction[];
-  /** How often the line was raised, by CPU. */
-  counts: number[];
-  /** How often it is disabled; raised meanwhile, it is `pending`. */
-  depth: number;
-  pending: boolean;
-  /** Of the last 100,000 interrupts, those that nobody claimed. */
-  unhandled: number;
-  seen: number;
-}
 
 /** A top half: a plain function on the interrupted CPU; it says whether the interrupt was its device's. */
 export type IrqHandler = (k: Kernel, irq: number, devId: number) => number;
@@ -59,6 +33,21 @@ export function irqHandler(name: string, handler: IrqHandler): void {
 irqHandler("irq.none", () => IRQ_HANDLED);
 
 const ERR = 3;
+
+/** A line, which begins to exist as somebody first asks for it; undefined beyond the last one. */
+function lineOf(k: Kernel, irq: number): IrqLine | undefined {
+  const { lines } = k.state.irq;
+  if (!lines.has(irq) && irq >= 0 && irq < IRQ_LINES) lines.set(irq, newLine(k.state.machine, irq));
+  return lines.get(irq);
+}
+
+/** One that a driver has asked for before. */
+function ownLine(k: Kernel, irq: number): IrqLine {
+  const line = lineOf(k, irq);
+  assert(line !== undefined, `no interrupt line ${irq}`);
+  return line;
+}
+
 const hex = (flags: number): string => flags.toString(16).padStart(8, "0");
 
 /**
@@ -66,7 +55,7 @@ const hex = (flags: number): string => flags.toString(16).padStart(8, "0");
  * -EBUSY when the line is held and not shared by all (told in the log).
  */
 export function requestIrq(k: Kernel, irq: number, handler: string, flags: number, name: string, devId: number): number {
-  const line = k.state.irq.lines.get(irq);
+  const line = lineOf(k, irq);
   if (((flags & IRQF_SHARED) !== 0 && devId === 0) || line === undefined) return -EINVAL;
   must(irqHandlers, handler);
   const old = line.actions[0];
@@ -84,7 +73,7 @@ export function requestIrq(k: Kernel, irq: number, handler: string, flags: numbe
 
 /** Takes a handler off its line; one that is not there is warned of. */
 export function freeIrq(k: Kernel, irq: number, devId: number): void {
-  const line = k.state.irq.lines.get(irq);
+  const line = lineOf(k, irq);
   const at = line?.actions.findIndex((action) => action.devId === devId) ?? -1;
   if (line !== undefined && at >= 0) {
     line.actions.splice(at, 1);
@@ -95,12 +84,12 @@ export function freeIrq(k: Kernel, irq: number, devId: number): void {
 
 /** Keeps a line from its handlers until it is enabled as often (disable_irq; nothing runs that it would have to wait for). */
 export function disableIrq(k: Kernel, irq: number): void {
-  must(k.state.irq.lines, irq).depth++;
+  ownLine(k, irq).depth++;
 }
 
 /** Lets a line through again; what was raised meanwhile comes now. */
 export function enableIrq(k: Kernel, irq: number): void {
-  const line = must(k.state.irq.lines, irq);
+  const line = ownLine(k, irq);
   if (line.depth === 0) {
     warn(k, `Unbalanced enable for IRQ ${irq}`, { file: "kernel/irq/manage.c", line: 774, symbol: "__enable_irq+0x4c/0x80" }, callerTrace(k));
     return;
@@ -116,7 +105,7 @@ export function enableIrq(k: Kernel, irq: number): void {
  * later; a CPU that has interrupts off leaves it to the next that takes some.
  */
 export function generateIrq(k: Kernel, irq: number, cpu = k.turn.cpu): void {
-  const line = must(k.state.irq.lines, irq);
+  const line = ownLine(k, irq);
   if (line.depth > 0) {
     line.pending = true;
     return;

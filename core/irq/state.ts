@@ -1,6 +1,6 @@
 /** What interrupts, bottom halves and work queues keep: counters and lists of each CPU, interrupt lines, tasklets. */
 import type { Machine } from "../machine.ts";
-import type { IrqLine } from "./interrupt.ts";
+import { newLine, type IrqLine } from "./line.ts";
 import { workqueueInit, type WorkqueueState } from "./workqueue_state.ts";
 
 /** Softirq vectors (linux/interrupt.h), the most urgent first. */
@@ -60,18 +60,12 @@ export interface IrqState {
 /** Lines of a PC that somebody holds when the machine is up: number and name. */
 const BOOT_LINES: readonly [number, string][] = [[0, "timer"], [1, "i8042"], [4, "ttyS0"], [8, "rtc0"], [9, "acpi"], [12, "i8042"]];
 
-/** Lines of the one IO-APIC. */
-export const IRQ_LINES = 24;
-
 export function irqInit(machine: Machine): IrqState {
   const lines = new Map<number, IrqLine>();
-  for (let irq = 0; irq < IRQ_LINES; irq++) {
-    const name = BOOT_LINES.find(([number]) => number === irq)?.[1];
-    lines.set(irq, {
-      irq, chip: "IO-APIC", hwirq: irq === 0 ? 2 : irq, flow: irq === 9 || irq > 15 ? "fasteoi" : "edge",
-      actions: name === undefined ? [] : [{ handler: "irq.none", flags: 0, name, devId: 0 }],
-      counts: Array.from({ length: machine.cpus }, () => 0), depth: 0, pending: false, unhandled: 0, seen: 0,
-    });
+  for (const [irq, name] of BOOT_LINES) {
+    const line = newLine(machine, irq);
+    line.actions.push({ handler: "irq.none", flags: 0, name, devId: 0 });
+    lines.set(irq, line);
   }
   return {
     cpus: Array.from({ length: machine.cpus }, () => ({

@@ -8,7 +8,7 @@ import { newWaitQueue } from "../sched/wait_queue.ts";
 import { createWorker, newWorker, poolOf } from "./pool.ts";
 import { activateInactive, pwqOf, queueDelayedWork, queueOf, queueWork } from "./queue_work.ts";
 import {
-  WQ_CPU_INTENSIVE, WQ_DFL_ACTIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MAX_ACTIVE, WQ_MEM_RECLAIM, WQ_NAME_LEN, WQ_ORDERED, WQ_ORDERED_EXPLICIT,
+  WQ_CPU_INTENSIVE, WQ_DFL_ACTIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_LEGACY, WQ_MAX_ACTIVE, WQ_MEM_RECLAIM, WQ_NAME_LEN, WQ_ORDERED, WQ_ORDERED_EXPLICIT,
   WQ_POWER_EFFICIENT, WQ_SYSFS, WQ_UNBOUND,
 } from "./workqueue_flags.ts";
 import { HIGHPRI_NICE, type Workqueue } from "./workqueue_state.ts";
@@ -56,6 +56,16 @@ export function allocWorkqueue(k: Kernel, name: string, flags: number, maxActive
 /** A queue whose items run one at a time, in the order in which they came. */
 export function allocOrderedWorkqueue(k: Kernel, name: string, flags: number, owner = ""): number {
   return allocWorkqueue(k, name, WQ_UNBOUND | WQ_ORDERED | WQ_ORDERED_EXPLICIT | flags, 1, owner);
+}
+
+/** create_workqueue: one item at a time for each CPU, with a rescuer. */
+export function createWorkqueue(k: Kernel, name: string, owner = ""): number {
+  return allocWorkqueue(k, name, WQ_LEGACY | WQ_MEM_RECLAIM, 1, owner);
+}
+
+/** create_singlethread_workqueue: one item at a time, in order, with a rescuer. */
+export function createSinglethreadWorkqueue(k: Kernel, name: string, owner = ""): number {
+  return allocOrderedWorkqueue(k, name, WQ_LEGACY | WQ_MEM_RECLAIM, owner);
 }
 
 function initRescuer(k: Kernel, queue: Workqueue): boolean {

@@ -8,6 +8,7 @@ export const WQ_CPU_INTENSIVE = 1 << 5;
 export const WQ_SYSFS = 1 << 6;
 export const WQ_POWER_EFFICIENT = 1 << 7;
 export const WQ_ORDERED = 1 << 17;
+export const WQ_LEGACY = 1 << 18;
 export const WQ_ORDERED_EXPLICIT = 1 << 19;
 
 /** Items of a queue that may be under way at a time, for each CPU: at most, and when nothing is said. */

@@ -4,7 +4,7 @@ import { cancelDelayedWorkSync, cancelWorkSync, destroyWorkqueue, drainWorkqueue
 import { cancelDelayedWork, cancelWork, modDelayedWork, queueDelayedWork, queueWork, queueWorkOn } from "../../../core/irq/queue_work.ts";
 import { freeWork, initDelayedWork, initWork, workBusy, workPending } from "../../../core/irq/work.ts";
 import {
-  allocOrderedWorkqueue, allocWorkqueue, scheduleWork, systemWq, workqueueCongested, workqueueSetMaxActive, WQ_CPU_INTENSIVE, WQ_HIGHPRI, WQ_MEM_RECLAIM,
+  allocOrderedWorkqueue, allocWorkqueue, createSinglethreadWorkqueue, createWorkqueue, scheduleWork, systemWq, workqueueCongested, workqueueSetMaxActive, WQ_CPU_INTENSIVE, WQ_HIGHPRI, WQ_MEM_RECLAIM,
   WQ_UNBOUND, wqWorkerComm,
 } from "../../../core/irq/workqueue.ts";
 import { kthread } from "../../../core/process/create.ts";
@@ -94,6 +94,10 @@ describe("queueing", () => {
     expect(log(m).at(-1)).toBe("workqueue: max_active 600 requested for a_name_that_is_rather_too_long is out of range, clamping between 1 and 512");
     expect(k.state.irq.wq.queues.get(allocWorkqueue(k, "d", 0, 0))!.maxActive).toBe(256);
     expect(k.state.irq.wq.queues.get(systemWq(k))!.name).toBe("events");
+    expect(k.state.irq.wq.queues.get(createWorkqueue(k, "old"))).toMatchObject({ maxActive: 1, pwqs: [expect.any(Number), expect.any(Number)] });
+    const single = k.state.irq.wq.queues.get(createSinglethreadWorkqueue(k, "single"))!;
+    expect(single).toMatchObject({ maxActive: 1, pwqs: [expect.any(Number)] });
+    expect(k.state.sched.tasks.get(single.rescuer)!.comm).toBe("single");
   });
 });
 
