@@ -27,14 +27,33 @@ const UNDER_CALL: { [nr: number]: string[] | undefined } = {
 /** What the tables of lock functions are called: their frames bear the function's name behind it. */
 export const LOCKING = "locking.";
 
+/** What a table's code is called in a trace: the parts of its name, one of which may be a module's, and a text for each step. */
+interface Symbols {
+  parts: string[];
+  texts: Map<string, string>;
+}
+
+/** Worked out once a table: every lock that is taken notes where. */
+const symbols = new Map<string, Symbols>();
+
+function symbolsOf(code: string): Symbols {
+  const known = symbols.get(code);
+  if (known !== undefined) return known;
+  const order = stepTables.get(code)?.order ?? [];
+  const size = (0x20 + 0x10 * order.length).toString(16);
+  const name = (code.startsWith(LOCKING) ? code.slice(LOCKING.length) : code).replaceAll(/[^A-Za-z0-9_]/g, "_");
+  const texts = new Map(order.map((step, at) => [step, `${name}+0x${(0x1a + 0x10 * at).toString(16)}/0x${size}`]));
+  const made = { parts: code.split(/[.:]/), texts };
+  symbols.set(code, made);
+  return made;
+}
+
 /** `simrupt_read+0x2a/0x60 [simrupt]`: the function is the frame's table, the offset grows with its step. */
 function symbol(k: Kernel, { code, step }: Frame): string {
-  const order = stepTables.get(code)?.order ?? [step];
-  const offset = 0x1a + 0x10 * Math.max(0, order.indexOf(step));
-  const size = 0x20 + 0x10 * order.length;
-  const module = code.split(/[.:]/).find((part) => k.state.modules.loaded.has(part));
-  const name = (code.startsWith(LOCKING) ? code.slice(LOCKING.length) : code).replaceAll(/[^A-Za-z0-9_]/g, "_");
-  return `${name}+0x${offset.toString(16)}/0x${size.toString(16)}${module === undefined ? "" : ` [${module}]`}`;
+  const { parts, texts } = symbolsOf(code);
+  const text = texts.get(step) ?? code;
+  for (const part of parts) if (k.state.modules.loaded.has(part)) return `${text} [${part}]`;
+  return text;
 }
 
 /** The functions that a task stands in, the innermost first, without what is under every system call and `skipped` of the innermost. */
