@@ -19,6 +19,7 @@ import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { AF_UNIX, MSG_DONTWAIT, SHUT_RD, SHUT_RDWR } from "../abi/socket.ts";
 import type { Addr } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
+import { putU32 } from "../lib/bytes.ts";
 import { NEXT, steps } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { sleepOn, type SleepAction } from "../sched/wait_queue.ts";
@@ -26,6 +27,7 @@ import { socketCreate, socketRelease } from "./create.ts";
 import { endpoint, inetSockaddr, type Endpoint } from "./inet_addr.ts";
 import { kernelMessage, userMessage, type Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
+import { setOption } from "./sock_options.ts";
 import { socketOf } from "./socket.ts";
 import { acceptOrSleep, connectSocket, deadline, newTransfer, receiveOrSleep, sendOrSleep, type Transfer } from "./wait.ts";
 
@@ -49,6 +51,13 @@ export function kernelBind(k: Kernel, task: Task, socket: number, { addr, port }
 export function kernelListen(k: Kernel, task: Task, socket: number, backlog: number): number {
   const bound = socketOf(k, socket);
   return protocolOf(bound).listen(k, task, bound, backlog);
+}
+
+/** Sets an option that is an int: 0 or an errno as of setsockopt(2). */
+export function kernelSetsockopt(k: Kernel, task: Task, socket: number, level: number, option: number, value: number): number {
+  const bytes = new Uint8Array(4);
+  putU32(bytes, 0, value);
+  return setOption(task, socketOf(k, socket), level, option, bytes);
 }
 
 /** 0 or an errno; `how`: SHUT_RD, SHUT_WR, SHUT_RDWR. */

@@ -2,10 +2,10 @@
 import { ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT } from "../abi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
-import { charge, costs } from "../sched/cost.ts";
 import { now } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { clear } from "./byte_queue.ts";
+import { loopbackXmit } from "./loopback.ts";
 import { leavePort, portUsers, takeOff } from "./tcp_port.ts";
 import { inetOf, stateChange, tcpOf, type Socket } from "./socket.ts";
 import {
@@ -84,7 +84,7 @@ export function resetArrived(k: Kernel, socket: Socket): void {
 
 /** Sends a RST to the other end. */
 export function sendReset(k: Kernel, socket: Socket): void {
-  charge(k, costs(k).tcpSegmentNs);
+  loopbackXmit(k, 1);
   const peer = peerOf(k, socket);
   if (peer !== null && peer !== socket) resetArrived(k, peer);
 }
@@ -121,7 +121,7 @@ export function flushFin(k: Kernel, socket: Socket): void {
   const tcp = tcpOf(socket);
   if (!tcp.finQueued || tcp.send.length > 0) return;
   tcp.finQueued = false;
-  charge(k, costs(k).tcpSegmentNs);
+  loopbackXmit(k, 1);
   const peer = peerOf(k, socket);
   if (peer === null) return resetArrived(k, socket);
   finArrived(k, peer);
@@ -177,11 +177,15 @@ function timeWait(k: Kernel, socket: Socket): void {
   tcpDone(k, socket);
 }
 
-timerCallback("tcp.timewait", (k, id) => {
-  const entry = must(k.state.net.timeWaits, id);
+timerCallback("tcp.timewait", endTimeWait);
+
+/** A connection has waited long enough, or is dropped: its port is free (inet_twsk_deschedule_put). */
+export function endTimeWait(k: Kernel, id: number): void {
+  const { localPort, timer } = must(k.state.net.timeWaits, id);
+  cancelTimer(k, timer);
   k.state.net.timeWaits.delete(id);
-  takeOff(k, entry.localPort, "timeWaits", id);
-});
+  takeOff(k, localPort, "timeWaits", id);
+}
 
 /** Nobody holds the socket: it lives on only as long as its peer may need it. */
 export function orphaned(k: Kernel, socket: Socket): void {
