@@ -1,5 +1,5 @@
 /** Cost profiles by name: what work costs on an emulated machine, in ns. */
-import { defaultProfile } from "./default.ts";
+import { defaultFigures } from "./default.ts";
 
 export interface CostProfile {
   /** Entering and leaving the kernel. */
@@ -46,4 +46,47 @@ export interface CostProfile {
   printkNs: number;
 }
 
-export const profiles: { [name: string]: CostProfile } = { default: defaultProfile };
+/** What a piece of work costs, what that is, and where the figure comes from. */
+export interface Figure {
+  ns: number;
+  what: string;
+  source: string;
+}
+
+export type Figures = { [name in keyof CostProfile]: Figure };
+
+/** The bare numbers, as an object of one shape: they are read at every step. */
+function numbers(f: Figures): CostProfile {
+  return {
+    syscallNs: f.syscallNs.ns,
+    stepNs: f.stepNs.ns,
+    copyPerByteNs: f.copyPerByteNs.ns,
+    faultNs: f.faultNs.ns,
+    pageZeroNs: f.pageZeroNs.ns,
+    pageCopyNs: f.pageCopyNs.ns,
+    contextSwitchNs: f.contextSwitchNs.ns,
+    migrationNs: f.migrationNs.ns,
+    wakeNs: f.wakeNs.ns,
+    interruptNs: f.interruptNs.ns,
+    tcpSendNs: f.tcpSendNs.ns,
+    tcpSegmentNs: f.tcpSegmentNs.ns,
+    tcpReceiveNs: f.tcpReceiveNs.ns,
+    fileWriteNs: f.fileWriteNs.ns,
+    fallocateNs: f.fallocateNs.ns,
+    truncateNs: f.truncateNs.ns,
+    pathComponentNs: f.pathComponentNs.ns,
+    openNs: f.openNs.ns,
+    closeNs: f.closeNs.ns,
+    vmaNs: f.vmaNs.ns,
+    pteNs: f.pteNs.ns,
+    forkNs: f.forkNs.ns,
+    exitNs: f.exitNs.ns,
+    diskPageNs: f.diskPageNs.ns,
+    printkNs: f.printkNs.ns,
+  };
+}
+
+/** With their sources, by machine profile. */
+export const figures: { [name: string]: Figures } = { default: defaultFigures };
+
+export const profiles: { [name: string]: CostProfile } = { default: numbers(defaultFigures) };
