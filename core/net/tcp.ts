@@ -6,11 +6,11 @@ import { SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
 import { AF_INET, AF_UNSPEC, INADDR_LOOPBACK } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
-import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { wake } from "../sched/wait_queue.ts";
 import { timerCallback } from "../time/timer.ts";
 import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, type Endpoint } from "./inet_addr.ts";
+import { loopbackXmit } from "./loopback.ts";
 import { protocol } from "./proto.ts";
 import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socket } from "./socket.ts";
 import { closeSending, disconnect, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
@@ -132,7 +132,7 @@ function inUse(k: Kernel, socket: Socket, peer: Endpoint): boolean {
 function synArrives(k: Kernel, socket: Socket): void {
   const inet = inetOf(socket);
   // SYN, SYN and ACK, ACK.
-  charge(k, 3 * costs(k).tcpSegmentNs);
+  loopbackXmit(k, 3);
   const listener = findListener(k, inet.peerAddr, inet.peerPort, inet.localPort);
   if (listener === null) {
     // A socket that connects to its own address meets its own SYN (simultaneous open).

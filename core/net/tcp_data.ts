@@ -11,6 +11,7 @@ import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
 import { append, copyOut, drop, front, move } from "./byte_queue.ts";
+import { loopbackXmit } from "./loopback.ts";
 import { borrow, put, room, type Message } from "./message.ts";
 import { flushFin, peerOf, resetArrived } from "./tcp_close.ts";
 import { dataReady, takeError, tcpOf, underPressure, writeSpace, type Socket } from "./socket.ts";
@@ -75,7 +76,7 @@ function transmit(k: Kernel, socket: Socket, bytes: Uint8Array): void {
   k.state.net.memory += bytes.length;
   const peer = send.length === 0 ? peerOf(k, socket) : null;
   if (peer !== null && windowOf(k, peer) >= bytes.length && !refuses(peer)) {
-    charge(k, Math.ceil(bytes.length / MSS) * costs(k).tcpSegmentNs);
+    loopbackXmit(k, Math.ceil(bytes.length / MSS));
     append(tcpOf(peer).receive, bytes);
     dataReady(k, peer);
     return;
@@ -96,13 +97,13 @@ export function push(k: Kernel, socket: Socket): void {
     const peer = peerOf(k, socket);
     if (peer === null) return resetArrived(k, socket);
     if (refuses(peer)) {
-      charge(k, costs(k).tcpSegmentNs);
+      loopbackXmit(k, 1);
       resetArrived(k, peer);
       return resetArrived(k, socket);
     }
     const moved = move(send, tcpOf(peer).receive, windowOf(k, peer));
     if (moved <= 0) return;
-    charge(k, Math.ceil(moved / MSS) * costs(k).tcpSegmentNs);
+    loopbackXmit(k, Math.ceil(moved / MSS));
     dataReady(k, peer);
     if (writeable(k, socket)) writeSpace(k, socket);
   }

@@ -15,6 +15,7 @@ import { putUser32 } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { addressesMeet, bindEndpoint, endpoint, familyOf, inetGetname, inetSockaddr, routeTo, type Endpoint } from "./inet_addr.ts";
+import { loopbackXmit } from "./loopback.ts";
 import { put, room, take, type Message } from "./message.ts";
 import { protocol } from "./proto.ts";
 import { udpTruesize } from "./skbuff.ts";
@@ -157,7 +158,8 @@ function destination(socket: Socket, { name }: Message): Endpoint | number {
 
 function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array): void {
   // The same way down and up the stack as a TCP segment.
-  charge(k, costs(k).tcpSendNs + costs(k).tcpSegmentNs);
+  charge(k, costs(k).tcpSendNs);
+  loopbackXmit(k, 1);
   const inet = inetOf(socket);
   const from = inet.localAddr === INADDR_ANY ? INADDR_LOOPBACK : inet.localAddr;
   const receiver = lookup(k, to, { addr: from, port: inet.localPort });
