@@ -18,7 +18,7 @@ import { capable, copyCred } from "../sched/cred.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import { enqueue } from "../sched/run_queue.ts";
 import { enter, steps, type SyscallResult } from "../sched/steps.ts";
-import { groupOf, handlersOf, type Task, type ThreadGroup } from "../sched/task.ts";
+import { FOREVER, groupOf, handlersOf, type Task, type ThreadGroup } from "../sched/task.ts";
 import { sleepOn } from "../sched/wait_queue.ts";
 import { copyFrames } from "./clone_frames.ts";
 import { addGroup, announce, blankGroup, blankTask, newHandlers } from "./create.ts";
@@ -74,7 +74,7 @@ function copyTask(k: Kernel, parent: Task, tid: number, { flags, childTid, tls }
   });
   child.state = "parked";
   child.cpu = parent.cpu;
-  if (parent.kind === "program") child.graceNs = parent.graceNs;
+  if (parent.kind === "program" && parent.graceNs !== FOREVER) child.graceNs = parent.graceNs;
   child.affinity = parent.affinity;
   child.blocked = parent.blocked;
   child.personality = parent.personality;

@@ -11,6 +11,7 @@ import { nameBytes, bytesName } from "../fs/names.ts";
 import type { Json } from "../input.ts";
 import { base64Decode, base64Encode, getI32, getU16, putU16, putU32, putU64, utf8Decode, utf8DecodeLossy, utf8Encode } from "../lib/bytes.ts";
 import { enter, NEXT, to } from "../sched/steps.ts";
+import { FOREVER } from "../sched/task.ts";
 import { DEFAULT_PATH, execvp } from "./files_lib.ts";
 import { program, runLocals } from "./program.ts";
 import { DATA_BASE, DATA_SIZE, programSteps, type Proc } from "./proc.ts";
@@ -80,7 +81,11 @@ function ends(p: Proc, into: Stream, mine: 0 | 1): void {
 }
 
 const command = programSteps<CommandLocals>("command", {
-  memory: (p) => p.sys("mmap", DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+  memory: (p) => {
+    // The service itself is never held back; what it starts is.
+    p.task.graceNs = FOREVER;
+    return p.sys("mmap", DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  },
   outPipe: (p) => (p.ret < 0 ? p.ret : p.sys("pipe2", { room: 8 }, O_CLOEXEC)),
   errPipe: (p, l) => {
     ends(p, l.out, 0);
@@ -144,22 +149,25 @@ const command = programSteps<CommandLocals>("command", {
     l.ready = l.polled.filter((_, at) => getU16(bytes, at * POLLFD + 6) !== 0);
     return NEXT;
   },
-  next: (p, l) => {
+  next: (_p, l) => {
     const fd = l.ready.shift();
     if (fd === undefined) return to("poll");
-    if (fd === l.signals) return p.sys("wait4", l.child, { room: 4 }, WNOHANG, 0);
+    if (fd === l.signals) return to("drain");
     if (fd === l.in.fd) return enter(feedSteps, { fd, text: l.stdin ?? "" });
     l.ready.unshift(fd);
     return to("take");
   },
+  fed: () => to("next"),
+  // Read first: a child that ends after it makes the descriptor readable again.
+  drain: (p, l) => p.sys("read", l.signals, { room: 128 }, 128),
+  reap: (p, l) => p.sys("wait4", l.child, { room: 4 }, WNOHANG, 0),
   waited: (p, l) => {
-    if (p.ret !== l.child) return p.sys("read", l.signals, { room: 128 }, 128);
+    if (p.ret !== l.child) return to("next");
     l.status = getI32(p.took(4), 0);
     l.ready = [l.out.fd, l.err.fd].filter((fd) => fd >= 0);
     l.child = WAIT_NOTHING;
     return to("last");
   },
-  drained: () => to("next"),
 
   take: (p, l) => p.read(l.ready[0]),
   taken: (p, l) => {

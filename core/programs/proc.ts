@@ -12,7 +12,7 @@ import { writeUser } from "../mm/usercopy.ts";
 import { chargeUser } from "../sched/cost.ts";
 import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import { sys } from "../syscalls/enter.ts";
+import { signalSteps, sys } from "../syscalls/enter.ts";
 
 /** A program's variables lie here: strings and structures of the call under way, and behind them its buffers. */
 export const DATA_BASE = 0x5555_554f_0000;
@@ -198,18 +198,20 @@ export class Proc<L = unknown> {
     (below.locals as { [key: string]: unknown })[key] = value;
   }
 
-  /** Lets output leave that has to, and then does what the step answered. */
+  /** Lets output leave that has to, and signals in; then does what the step answered. */
   settle(result: StepResult): StepResult {
+    if (typeof result !== "object" || (result.act !== "next" && result.act !== "to")) return result;
     const main = mainOf(this.task);
-    if (main === null || typeof result !== "object" || (result.act !== "next" && result.act !== "to")) return result;
-    const due = main.err !== "" ? 2 : main.out.length >= STDIO_BUFFER || (main.tty && main.out.includes("\n")) ? 1 : 0;
-    if (due === 0) return result;
+    const due = main !== null && (main.err !== "" || main.out.length >= STDIO_BUFFER || (main.tty && main.out.includes("\n")));
+    // A program that makes no calls takes its signals as an interrupt returns to it.
+    const { signalPending } = this.task;
+    if (!due && !signalPending) return result;
     if (result.act === "to") {
       const table = stepTables.get(this.frame.code);
       assert(table !== undefined, this.frame.code);
       this.frame.step = table.order[table.order.indexOf(result.step) - 1];
     }
-    return enter(flush, { ret: this.frame.ret });
+    return enter(due ? flush : interrupted, { ret: this.frame.ret });
   }
 }
 
@@ -252,6 +254,12 @@ const writeAll: StepTable<WriteLocals> = programSteps<WriteLocals>("program.writ
     if (locals.fd === 1) p.main.failed = -p.ret;
     return 0;
   },
+});
+
+/** Signals between two steps; the frame below finds its last result again. */
+const interrupted: StepTable<{ ret: number | bigint }> = steps<{ ret: number | bigint }>("program.interrupted", {
+  take: () => enter(signalSteps, {}),
+  end: (_k, _task, frame) => frame.locals.ret,
 });
 
 /** Writes what the streams hold; the frame below finds its last result again. */

@@ -220,6 +220,9 @@ export interface ThreadGroup {
   exe: string;
 }
 
+/** `graceNs` of the service's own programs. */
+export const FOREVER = Number.MAX_SAFE_INTEGER;
+
 /** Signal actions by number; absent is SIG_DFL. `counts`: deliveries to counted handlers by number. */
 export interface SignalHandlers {
   refs: number;
