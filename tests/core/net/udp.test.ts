@@ -23,6 +23,18 @@ test("a datagram arrives with its sender, and a port that nobody has refuses the
   expect(m.errno("sendto", { sockfd: udp(m), buf: { zero: 65_508 }, flags: 0, dest_addr: m.to(3000) })).toBe("EMSGSIZE");
 });
 
+test("each datagram is a NET_RX softirq", async () => {
+  const m = await Sockets.boot();
+  const count = (): number => m.text("/proc/softirqs").split("\n").find((line) => line.includes("NET_RX:"))!.trim().split(/ +/).slice(1)
+    .reduce((sum, one) => sum + Number(one), 0);
+  udp(m, 3000);
+  const client = udp(m);
+  m.ok("connect", { sockfd: client, addr: m.to(3000) });
+  const before = count();
+  for (let at = 0; at < 5; at++) m.ok("write", { fd: client, buf: "hello" });
+  expect(count() - before).toBe(5);
+});
+
 test("/proc/net/udp lists bound sockets; sockstat counts them", async () => {
   const m = await Sockets.boot();
   udp(m, 3000);
