@@ -7,6 +7,7 @@ import { PAGE_SIZE, TASK_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyBytes, getU32, getU64, putU32, putU64, utf8DecodeLossy } from "../lib/bytes.ts";
 import { charge, costs } from "../sched/cost.ts";
+import { mightSleep } from "../sched/preempt.ts";
 import type { Task } from "../sched/task.ts";
 import { handleFault, type BadAccess } from "./fault.ts";
 import { physicalBytes, readPhysical } from "./page_alloc.ts";
@@ -14,6 +15,9 @@ import { findTable, PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, PTE_USER, pteI
 
 /** A user address: a number below 2^47, or whatever a register held. */
 export type Addr = number | bigint;
+
+/** Where copying from user memory says that it may fault, and so sleep. */
+const COPY_FROM_USER = "lib/usercopy.c:15";
 
 const READABLE = PTE_PRESENT | PTE_USER;
 const WRITABLE = READABLE | PTE_RW;
@@ -108,6 +112,7 @@ export function readUser(k: Kernel, task: Task, addr: number, into: Uint8Array, 
  * No bytes are 0 whatever the address.
  */
 export function copyToUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array, from = 0, length = bytes.length - from): number {
+  if (task.preemptCount !== 0) mightSleep(k, "lib/usercopy.c:36");
   if (length === 0) return 0;
   if (!accessOk(addr, length)) return -EFAULT;
   const { done } = writeUser(k, task, addr as number, bytes, from, length);
@@ -117,6 +122,7 @@ export function copyToUser(k: Kernel, task: Task, addr: Addr, bytes: Uint8Array,
 
 /** Fills `into` without any allocation: bytes copied, perhaps fewer than all; -EFAULT when none could be. */
 export function copyFromUserInto(k: Kernel, task: Task, addr: Addr, into: Uint8Array): number {
+  if (task.preemptCount !== 0) mightSleep(k, COPY_FROM_USER);
   if (into.length === 0) return 0;
   if (!accessOk(addr, into.length)) return -EFAULT;
   const { done } = readUser(k, task, addr as number, into);
@@ -132,6 +138,7 @@ export function copyFromUser(k: Kernel, task: Task, addr: Addr, count: number): 
 
 /** As many of `count` bytes as can be read, perhaps none. A large count costs memory only as far as it is readable. */
 export function copyFromUserPartial(k: Kernel, task: Task, addr: Addr, count: number): Uint8Array {
+  if (task.preemptCount !== 0) mightSleep(k, COPY_FROM_USER);
   if (count === 0 || !accessOk(addr, count)) return new Uint8Array(0);
   const from = addr as number;
   let bytes = new Uint8Array(Math.min(count, CHUNK));

@@ -6,7 +6,7 @@ import { UTS_RELEASE, UTS_VERSION } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
 import { ticks, ticksAt, tickTimeNs } from "../time/clock.ts";
 import { initialJiffies } from "../time/jiffies.ts";
-import { armTimer, timerCallback } from "../time/timer.ts";
+import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { calcWheelIndex } from "../time/wheel.ts";
 import { printTrace } from "./dump_stack.ts";
 import { heldBy, lockLine } from "./lockdep_held.ts";
@@ -53,6 +53,16 @@ export function watchSleep(k: Kernel): void {
   const { lockdep } = k.state.sched;
   if (lockdep.hungTimer !== 0 || timeoutSecs(k) === 0) return;
   lockdep.hungTimer = armTimer(k, { expiresNs: roundNs(k, nextRound(k, ticks(k))), callback: "khungtaskd", arg: 0 });
+}
+
+/** kernel.hung_task_timeout_secs is written: the rounds begin anew at once. */
+export function setHungTaskTimeout(k: Kernel, seconds: number): number {
+  const { lockdep, tasks } = k.state.sched;
+  k.state.drivers.sysctl.set("kernel/hung_task_timeout_secs", String(seconds));
+  if (lockdep.hungTimer !== 0) cancelTimer(k, lockdep.hungTimer);
+  lockdep.hungTimer = 0;
+  if ([...tasks.values()].some((task) => mayHang(k, task))) watchSleep(k);
+  return 0;
 }
 
 timerCallback("khungtaskd", (k) => {

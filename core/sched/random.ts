@@ -12,6 +12,14 @@ export function randomBytes(k: Kernel, count: number): Uint8Array {
   return bytes;
 }
 
+/** The kernel's names for drivers: fills a buffer; a number of 32 bits, and one below `ceil` (get_random_u32, prandom_u32_max). */
+export function getRandomBytes(k: Kernel, into: Uint8Array): void {
+  fillBytes(k.state.rng, into);
+}
+
+export const getRandomU32 = randomU32;
+export const prandomU32Max = (k: Kernel, ceil: number): number => Math.floor(randomU32(k) * ceil / 2 ** 32);
+
 /** Starts the generator anew from `seed`, as a fork of a session with a seed of its own does. */
 export function reseed(k: Kernel, seed: number): void {
   k.state.rng = seedRng(seed);

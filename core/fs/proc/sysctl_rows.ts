@@ -1,4 +1,5 @@
 /** The rows of /proc/sys that are nobody else's: kernel, fs and vm (Documentation/admin-guide/sysctl). */
+import { setHungTaskTimeout } from "../../sched/hung_task.ts";
 import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
 import { MAX_MAP_COUNT, NGROUPS_MAX, NR_OPEN, PID_MAX_DEFAULT, PIPE_MAX_SIZE } from "../../abi/limits.ts";
@@ -39,7 +40,7 @@ sysctlInteger("kernel/panic", { value: 0 });
 sysctlInteger("kernel/panic_on_oops", { value: 0, ...FLAG });
 sysctlInteger("kernel/panic_on_warn", { value: 0, ...FLAG });
 sysctlInteger("kernel/sysrq", { value: 438 });
-sysctlInteger("kernel/hung_task_timeout_secs", { value: 120, min: 0 });
+sysctlInteger("kernel/hung_task_timeout_secs", { value: 120, min: 0, set: setHungTaskTimeout });
 sysctlInteger("kernel/hung_task_check_count", { value: 4_194_304, min: 0 });
 sysctlInteger("kernel/hung_task_check_interval_secs", { value: 0, min: 0 });
 sysctlInteger("kernel/hung_task_all_cpu_backtrace", { value: 0, ...FLAG });

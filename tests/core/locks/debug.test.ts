@@ -6,6 +6,9 @@ import { spinLock, spinLockInit, spinUnlock } from "../../../core/sched/spinlock
 import { initCompletion } from "../../../core/sched/completion.ts";
 import { taskOf } from "../../../core/sched/task.ts";
 import { armTimer, timerCallback } from "../../../core/time/timer.ts";
+import { fileOperations } from "../../../core/fs/file.ts";
+import { miscDeregister, miscRegister, MISC_DYNAMIC_MINOR } from "../../../core/fs/misc.ts";
+import { copyToUser } from "../../../core/mm/usercopy.ts";
 import { testModule } from "../../../core/labs/testmodules/simple.ts";
 import { mutexTrylock } from "../../../core/sched/mutex.ts";
 import { HARDIRQ_OFFSET, preemptCountAdd, preemptCountSub, preemptDisable } from "../../../core/sched/preempt.ts";
@@ -178,7 +181,7 @@ describe("spinlocks", () => {
 });
 
 describe("hung tasks", () => {
-  test("are told after 120 seconds, again every round, and not once the sysctl says so", () => {
+  test("are told after 120 seconds, again every round, and not once the sysctl says so", async () => {
     const m = scene();
     const done = initCompletion(m.kernel);
     const lock = mutexInit(m.kernel, "lock");
@@ -197,9 +200,17 @@ describe("hung tasks", () => {
     expect(lines[at + 4]).toBe("Call Trace:");
     expect(lines).toContain("Showing all locks held in the system:");
     expect(m.text("/proc/sys/kernel/hung_task_warnings")).toBe("8\n");
-    m.kernel.state.drivers.sysctl.set("kernel/hung_task_timeout_secs", "0");
+    const writeTimeout = async (text: string): Promise<void> => {
+      const pid = await m.createProcess();
+      const opened = m.callNow(pid, "openat", { pathname: "/proc/sys/kernel/hung_task_timeout_secs", flags: "O_WRONLY" });
+      expect(m.callNow(pid, "write", { fd: (opened as { ret: number }).ret, buf: text })).toMatchObject({ ret: text.length });
+    };
+    await writeTimeout("0");
     m.advance(400_000);
     expect(has(dmesg(m), "blocked for more than")).toBe(2);
+    await writeTimeout("10");
+    m.advance(30_000);
+    expect(has(dmesg(m), "blocked for more than"), "from then on again").toBeGreaterThan(2);
   });
 
   test("are neither those that a fatal signal wakes nor those that were woken meanwhile", () => {
@@ -210,6 +221,27 @@ describe("hung tasks", () => {
     m.advance(290_000);
     expect(has(dmesg(m), "blocked for more than")).toBe(0);
   });
+});
+
+fileOperations("test.atomic_copy", {
+  owner: "atomcopy",
+  read: (k, task, _file, buf, count) => {
+    const lock = Number(k.state.modules.loaded.get("atomcopy")?.data.lock);
+    void spinLock(k, lock);
+    const copied = copyToUser(k, task, buf, new Uint8Array(count));
+    spinUnlock(k, lock);
+    return copied;
+  },
+});
+testModule("atomcopy", {
+  init: (k, module) => {
+    module.data.lock = spinLockInit(k, "&dev->slock", "atomcopy");
+    return Math.min(0, miscRegister(k, { minor: MISC_DYNAMIC_MINOR, name: "atomcopy", ops: "test.atomic_copy" }));
+  },
+  exit: (k) => {
+    miscDeregister(k, "atomcopy");
+    return 0;
+  },
 });
 
 testModule("leaklock", {
@@ -239,6 +271,18 @@ describe("a module", () => {
     lab.rmmod("leaklock");
     expect(dmesg(m)).toContain("WARNING: held lock freed!");
     expect(m.kernel.state.sched.locks.locks.size).toBe(0);
+  });
+
+  test("that copies to user memory under a spinlock may sleep there", async () => {
+    const lab = await Lab.boot();
+    lab.insmod("atomcopy");
+    const fd = Number(lab.call("openat", { pathname: "/dev/atomcopy", flags: "O_RDWR" }).ret);
+    lab.dmesg();
+    expect(lab.call("read", { fd, count: 10 }).ret).toBe(10);
+    const lines = lab.dmesg().map(([, text]) => text);
+    expect(lines[0]).toBe("BUG: sleeping function called from invalid context at lib/usercopy.c:36");
+    expect(lines).toContain(`1 lock held by sh/${lab.pid}:`);
+    expect(lines.find((line) => line.startsWith(" #0: "))).toMatch(/^ #0: ffffffffc[0-9a-f]{7} \(&dev->slock\)\{\+\.\+\.\}-\{2:2\}, at: /);
   });
 
   test("whose init leaves preemption disabled is put right", async () => {
