@@ -1,5 +1,6 @@
 /** What must hold of bottom halves and work queues between two inputs. */
 import type { Kernel } from "../kernel.ts";
+import { WORKER_NOT_RUNNING } from "./pool.ts";
 import type { Work } from "./workqueue_state.ts";
 
 /** What is broken, a sentence each. */
@@ -55,11 +56,10 @@ function works(k: Kernel): string[] {
 function pools(k: Kernel): string[] {
   const wrong: string[] = [];
   const { pools: all, workers } = k.state.irq.wq;
-  const NOT_RUNNING = 8 | 64 | 128;
   for (const pool of all) {
     const mine = pool.workers.map((tid) => workers.get(tid));
     if (mine.some((worker) => worker?.pool !== pool.id)) wrong.push(`pool ${pool.id} has workers of others`);
-    const running = mine.filter((worker) => worker !== undefined && (worker.flags & NOT_RUNNING) === 0 && !worker.sleeping).length;
+    const running = mine.filter((worker) => worker !== undefined && (worker.flags & WORKER_NOT_RUNNING) === 0 && !worker.sleeping).length;
     if (running !== pool.running) wrong.push(`pool ${pool.id} counts ${pool.running} of ${running} running workers`);
     for (const tid of pool.idle) if (workers.get(tid)?.work !== 0) wrong.push(`idle worker ${tid} executes an item`);
     if (pool.worklist.length > 0 && pool.running === 0 && pool.idle.every((tid) => k.state.sched.tasks.get(tid)?.frames.length === 0)

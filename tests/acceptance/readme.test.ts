@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ROOT, startServer } from "./server.ts";
 
-/** The shell lines between the markers. */
-function labBlock(): string {
+/** The shell lines between the markers of a lab. */
+function labBlock(name: string): string {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-  const block = /<!-- vdev:begin -->\n```sh\n([\s\S]*?)```\n<!-- vdev:end -->/.exec(readme)?.[1];
-  if (block === undefined) throw new Error("README.md has no vdev block");
+  const block = new RegExp(`<!-- ${name}:begin -->\\n\`\`\`sh\\n([\\s\\S]*?)\`\`\`\\n<!-- ${name}:end -->`).exec(readme)?.[1];
+  if (block === undefined) throw new Error(`README.md has no ${name} block`);
   return block;
 }
 
@@ -27,7 +27,7 @@ function bash(script: string): Promise<{ code: number | null; stdout: string; st
 }
 
 test("every line of the README's lab prints what it should", async () => {
-  const block = labBlock();
+  const block = labBlock("vdev");
   expect(block.match(/^SYSLAB=.*$/gm)).toEqual(["SYSLAB=http://127.0.0.1:3000"]);
   const server = await startServer();
   try {
@@ -54,6 +54,27 @@ test("every line of the README's lab prints what it should", async () => {
       "[] [slave] connected to 127.0.0.1:2325",
       expect.stringMatching(/^\[\] \[master\] accept socket from client: 0x[0-9a-f]{16}$/),
       "[] [master] new connection from 127.0.0.1:32768",
+    ]);
+    expect(code).toBe(0);
+  } finally {
+    await server.end();
+  }
+});
+
+test("the device that interrupts gives its characters", async () => {
+  const server = await startServer();
+  try {
+    const { code, stdout, stderr } = await bash(labBlock("simrupt").replace(/^SYSLAB=.*$/m, `SYSLAB=${server.url}`));
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").filter((line) => line !== "").map((line) => line.replace(/^\[ *\d+\.\d{6}\] /, "[] ").replace(/CPU#\d/, "CPU#n").replace(/\d+ usec/, "n usec"))).toEqual([
+      "Module                  Size  Used by",
+      "simrupt                20480  0",
+      " !\"#$%&'()*+,-./012",
+      "       TIMER:         19          0",
+      "     TASKLET:         19          0",
+      "[] simrupt: [CPU#n] simrupt_tasklet_func in_softirq: n usec",
+      "[] simrupt: [CPU#n] simrupt_work_func",
+      "[] release, current cnt: 0",
     ]);
     expect(code).toBe(0);
   } finally {
