@@ -1,14 +1,14 @@
 /** Options of sockets (socket(7), tcp(7), ip(7)): what acts, what is only remembered, and what cannot be set. */
-import { EDOM, EINVAL, ENODEV, ENOTCONN, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
+import { EDOM, EINVAL, ENODATA, ENODEV, ENOENT, ENOTCONN, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../abi/capability.ts";
 import {
-  AF_UNIX, IP_BIND_ADDRESS_NO_PORT, IP_FREEBIND, IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TRANSPARENT,
-  IP_TTL, lingerLayout, SOL_IP, SOL_SOCKET, SOL_TCP, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_BUSY_POLL,
-  SO_COOKIE, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU, SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE,
-  SO_PASSCRED, SO_PASSSEC, SO_PEEK_OFF, SO_PEERCRED, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT,
-  SO_RCVTIMEO_OLD, SO_REUSEADDR, SO_REUSEPORT, SO_RXQ_OVFL, SO_SELECT_ERR_QUEUE, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO_OLD,
-  SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_OLD, SO_TYPE, SO_ZEROCOPY, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-  TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, ucredLayout,
+  AF_UNIX, IP_MTU, IP_TOS, IP_TRANSPARENT, IP_TTL, SOL_IP, SOL_SOCKET, SOL_TCP, SOL_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE,
+  SO_BPF_EXTENSIONS, SO_BROADCAST, SO_BSDCOMPAT, SO_CNX_ADVICE, SO_COOKIE, SO_DOMAIN, SO_ERROR, SO_INCOMING_NAPI_ID, SO_KEEPALIVE,
+  SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_PASSCRED, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL,
+  SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO_OLD, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT,
+  SO_SNDTIMEO_OLD, SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SO_TYPE, SO_ZEROCOPY, TCP_DEFER_ACCEPT, TCP_LINGER2, TCP_MAXSEG,
+  TCP_NODELAY, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, TCP_SAVED_SYN, TCP_THIN_DUPACK, TCP_TIMESTAMP,
+  TCP_WINDOW_CLAMP, lingerLayout, ucredLayout,
 } from "../abi/socket.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
 import { timevalLayout } from "../abi/time.ts";
@@ -18,6 +18,7 @@ import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
 import { protocolOf } from "./proto.ts";
 import { takeError, type Socket, type SocketOptions } from "./socket.ts";
+import { deferAcceptSeconds, ipNeedsValue, ipStored, socketStored, tcpStored, udpStored, type StoredOptions } from "./stored_options.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 
 /** net.core.wmem_max and rmem_max; the least that setsockopt makes of SO_SNDBUF and SO_RCVBUF. */
@@ -30,31 +31,14 @@ const booleans: { [option: number]: keyof SocketOptions } = {
   [SO_REUSEADDR]: "reuseAddr", [SO_REUSEPORT]: "reusePort", [SO_KEEPALIVE]: "keepAlive", [SO_BROADCAST]: "broadcast",
 };
 
-/** Remembered options of SOL_SOCKET: what they start as, and whether any value but 0 reads as 1. */
-const stored: { [option: number]: { start: number; flag: boolean } } = {
-  [SO_DEBUG]: { start: 0, flag: true }, [SO_DONTROUTE]: { start: 0, flag: true }, [SO_OOBINLINE]: { start: 0, flag: true },
-  [SO_NO_CHECK]: { start: 0, flag: true }, [SO_PRIORITY]: { start: 0, flag: false }, [SO_TIMESTAMP_OLD]: { start: 0, flag: true },
-  [SO_TIMESTAMPNS_OLD]: { start: 0, flag: true }, [SO_PASSSEC]: { start: 0, flag: true }, [SO_MARK]: { start: 0, flag: false },
-  [SO_RXQ_OVFL]: { start: 0, flag: true }, [SO_SELECT_ERR_QUEUE]: { start: 0, flag: true }, [SO_BUSY_POLL]: { start: 0, flag: false },
-  [SO_INCOMING_CPU]: { start: -1, flag: false },
-};
-
-/** Remembered options of TCP with the range that may be set (a power-free clamp is Linux's: EINVAL outside). */
-const tcpStored: { [option: number]: { start: number; min: number; max: number; flag?: boolean } } = {
-  [TCP_CORK]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true }, [TCP_KEEPIDLE]: { start: 7200, min: 1, max: 32767 },
-  [TCP_KEEPINTVL]: { start: 75, min: 1, max: 32767 }, [TCP_KEEPCNT]: { start: 9, min: 1, max: 127 },
-  [TCP_SYNCNT]: { start: 6, min: 1, max: 127 }, [TCP_USER_TIMEOUT]: { start: 0, min: 0, max: 0x7fff_ffff },
-  [TCP_QUICKACK]: { start: 1, min: -0x8000_0000, max: 0x7fff_ffff, flag: true }, [TCP_WINDOW_CLAMP]: { start: 0, min: 0, max: 0x7fff_ffff },
-  [TCP_NOTSENT_LOWAT]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff }, [TCP_DEFER_ACCEPT]: { start: 0, min: 0, max: 0x7fff_ffff },
-};
-
-const ipStored: { [option: number]: { start: number; min: number; max: number; flag?: boolean } } = {
-  [IP_TOS]: { start: 0, min: 0, max: 255 }, [IP_TTL]: { start: 64, min: -1, max: 255 }, [IP_RECVERR]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true },
-  [IP_PKTINFO]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true }, [IP_RECVTTL]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true },
-  [IP_RECVTOS]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true }, [IP_FREEBIND]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true },
-  [IP_MTU_DISCOVER]: { start: 1, min: 0, max: 5 }, [IP_BIND_ADDRESS_NO_PORT]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true },
-  [IP_TRANSPARENT]: { start: 0, min: -0x8000_0000, max: 0x7fff_ffff, flag: true },
-};
+/** SOF_TIMESTAMPING_ bits of Linux 6.1. */
+const TIMESTAMPING_MASK = 0xffff;
+/** SKF_AD_MAX: what socket filters can ask for. */
+const BPF_EXTENSIONS = 64;
+const UDP_ENCAP = 100;
+/** Younger than the names of strace. */
+const [SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW, SO_DETACH_REUSEPORT_BPF, SO_BUF_LOCK, SO_RESERVE_MEM, SO_TXREHASH] = [66, 67, 68, 72, 73, 74];
+const TCP_MD5SIG_EXT = 32;
 
 function remember({ options }: Socket, level: number, option: number, value: number): number {
   options.stored.set(`${level}:${option}`, value);
@@ -70,6 +54,7 @@ export function setOption(task: Task, socket: Socket, level: number, option: num
   if (level === SOL_SOCKET) return setSocketOption(task, socket, option, bytes);
   if (level === SOL_TCP && socket.tcp !== null) return setTcpOption(socket, option, bytes);
   if (level === SOL_IP && socket.inet !== null) return setIpOption(task, socket, option, bytes);
+  if (level === SOL_UDP && socket.udp !== null) return bytes.length < 4 ? -EINVAL : setStored(socket, udpStored, SOL_UDP, option, getI32(bytes, 0));
   return socket.family === AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 }
 
@@ -79,6 +64,7 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
   const value = getI32(bytes, 0);
   const { options } = socket;
   const name = booleans[option];
+  if (option === SO_REUSEPORT && value !== 0 && socket.inet === null) return -EOPNOTSUPP;
   if (name !== undefined) {
     (options as unknown as Record<string, boolean>)[name] = value !== 0;
     return 0;
@@ -101,8 +87,7 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
       return 0;
     case SO_LINGER:
       return setLinger(options, bytes);
-    case SO_RCVTIMEO_OLD:
-    case SO_SNDTIMEO_OLD:
+    case SO_RCVTIMEO_OLD: case SO_RCVTIMEO_NEW: case SO_SNDTIMEO_OLD: case SO_SNDTIMEO_NEW:
       return setTimeout(options, option, bytes);
     case SO_PASSCRED:
       options.passCred = value !== 0;
@@ -117,12 +102,42 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
       return capable(task, CAP_NET_RAW) || capable(task, CAP_NET_ADMIN) ? remember(socket, SOL_SOCKET, option, value) : -EPERM;
     case SO_TYPE: case SO_PROTOCOL: case SO_DOMAIN: case SO_ERROR: case SO_ACCEPTCONN: case SO_PEERCRED: case SO_SNDLOWAT:
       return -ENOPROTOOPT;
+    case SO_TIMESTAMPING_OLD: case SO_TIMESTAMPING_NEW:
+      return (value & ~TIMESTAMPING_MASK) !== 0 ? -EINVAL : remember(socket, SOL_SOCKET, SO_TIMESTAMPING_OLD, value);
+    case SO_LOCK_FILTER:
+      if (value === 0 && recall(socket, SOL_SOCKET, option, 0) !== 0) return -EPERM;
+      return remember(socket, SOL_SOCKET, option, Number(value !== 0));
+    case SO_BUF_LOCK:
+      if (value < 0 || value > 3) return -EINVAL;
+      for (const [bit, buffer] of [[1, "sndbuf"], [2, "rcvbuf"]] as const) {
+        if ((value & bit) !== 0) options.stored.set(buffer, 1);
+        else options.stored.delete(buffer);
+      }
+      return 0;
+    case SO_TXREHASH:
+      if (value < -1 || value > 1) return -EINVAL;
+      return remember(socket, SOL_SOCKET, option, value < 0 ? 1 : value);
+    case SO_BSDCOMPAT: case SO_CNX_ADVICE: return 0;
+    case SO_DETACH_REUSEPORT_BPF: return socket.inet === null ? -EINVAL : -ENOENT;
+    case SO_RESERVE_MEM: return -EOPNOTSUPP;
     case SO_ZEROCOPY:
       if (socket.tcp === null && socket.udp === null) return -EOPNOTSUPP;
       return value < 0 || value > 1 ? -EINVAL : remember(socket, SOL_SOCKET, option, value);
   }
-  const kept = stored[option];
-  return kept === undefined ? -ENOPROTOOPT : remember(socket, SOL_SOCKET, option, kept.flag ? Number(value !== 0) : value);
+  return setStored(socket, socketStored, SOL_SOCKET, option, value);
+}
+
+/** Remembers a value within its bounds: 0, -EINVAL, or -ENOPROTOOPT for an option that nobody knows. */
+function setStored(socket: Socket, table: StoredOptions, level: number, option: number, value: number): number {
+  const kept = table[option];
+  if (kept === undefined) return -ENOPROTOOPT;
+  if (value < kept.min || value > kept.max) return -EINVAL;
+  return remember(socket, level, option, kept.flag ? Number(value !== 0) : value);
+}
+
+function getStored(socket: Socket, table: StoredOptions, level: number, option: number): Uint8Array | number {
+  const kept = table[option];
+  return kept === undefined ? -ENOPROTOOPT : int(recall(socket, level, option, kept.start));
 }
 
 /** Twice what was asked for, within the limits. */
@@ -155,7 +170,7 @@ function setTimeout(options: SocketOptions, option: number, bytes: Uint8Array): 
   // A negative time makes every wait end at once; the least time does the same here.
   const ns = seconds < 0 ? 1 : seconds * 1_000_000_000 + micros * 1000;
   const kept = Number.isSafeInteger(ns) ? ns : 0;
-  if (option === SO_RCVTIMEO_OLD) options.rcvTimeoNs = kept;
+  if (option === SO_RCVTIMEO_OLD || option === SO_RCVTIMEO_NEW) options.rcvTimeoNs = kept;
   else options.sndTimeoNs = kept;
   return 0;
 }
@@ -172,31 +187,35 @@ function setTcpOption(socket: Socket, option: number, bytes: Uint8Array): number
     return 0;
   }
   if (option === TCP_MAXSEG) return value !== 0 && (value < 88 || value > 32767) ? -EINVAL : remember(socket, SOL_TCP, option, value);
-  const kept = tcpStored[option];
-  if (kept === undefined) return -ENOPROTOOPT;
-  if (value < kept.min || value > kept.max) return -EINVAL;
-  return remember(socket, SOL_TCP, option, kept.flag === true ? Number(value !== 0) : value);
+  switch (option) {
+    case TCP_DEFER_ACCEPT: return remember(socket, SOL_TCP, option, deferAcceptSeconds(value));
+    case TCP_WINDOW_CLAMP:
+      if (value === 0) return socket.sk === TCP_CLOSE ? remember(socket, SOL_TCP, option, 0) : -EINVAL;
+      return remember(socket, SOL_TCP, option, Math.max(value, RCVBUF_MIN >> 1));
+    case TCP_THIN_DUPACK: return value < 0 || value > 1 ? -EINVAL : 0;
+    case TCP_REPAIR_QUEUE: case TCP_REPAIR_WINDOW: case TCP_TIMESTAMP: return -EPERM;
+    case TCP_QUEUE_SEQ: case TCP_REPAIR_OPTIONS: case TCP_MD5SIG_EXT: return -EINVAL;
+    default: return setStored(socket, tcpStored, SOL_TCP, option, value);
+  }
 }
 
 function setIpOption(task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
   const value = bytes.length >= 4 ? getI32(bytes, 0) : (bytes[0] ?? 0);
-  const kept = ipStored[option];
-  if (kept === undefined) return -ENOPROTOOPT;
+  if (ipStored[option] === undefined) return -ENOPROTOOPT;
+  if (bytes.length === 0 && ipNeedsValue.includes(option)) return -EINVAL;
   if (option === IP_TRANSPARENT && value !== 0 && !capable(task, CAP_NET_ADMIN) && !capable(task, CAP_NET_RAW)) return -EPERM;
   if (option === IP_TOS) return remember(socket, SOL_IP, option, value & (socket.tcp === null ? 0xff : 0xfc));
-  if (value < kept.min || value > kept.max || (option === IP_TTL && value === 0)) return -EINVAL;
-  if (option === IP_TTL && value === -1) return remember(socket, SOL_IP, option, kept.start);
-  return remember(socket, SOL_IP, option, kept.flag === true ? Number(value !== 0) : value);
+  if (option === IP_TTL && value === 0) return -EINVAL;
+  if (option === IP_TTL && value === -1) return remember(socket, SOL_IP, option, ipStored[option].start);
+  return setStored(socket, ipStored, SOL_IP, option, value);
 }
 
 /** The bytes of an option's value, before they are cut to the caller's room; or a negative errno. */
 export function getOption(k: Kernel, socket: Socket, level: number, option: number): Uint8Array | number {
   if (level === SOL_SOCKET) return getSocketOption(k, socket, option);
   if (level === SOL_TCP && socket.tcp !== null) return getTcpOption(socket, option);
-  if (level === SOL_IP && socket.inet !== null) {
-    const kept = ipStored[option];
-    return kept === undefined ? -ENOPROTOOPT : int(recall(socket, SOL_IP, option, kept.start));
-  }
+  if (level === SOL_IP && socket.inet !== null) return option === IP_MTU ? getMtu(socket) : getStored(socket, ipStored, SOL_IP, option);
+  if (level === SOL_UDP && socket.udp !== null) return option === UDP_ENCAP ? int(0) : getStored(socket, udpStored, SOL_UDP, option);
   return -EOPNOTSUPP;
 }
 
@@ -221,8 +240,8 @@ function getSocketOption(k: Kernel, socket: Socket, option: number): Uint8Array 
     case SO_RCVLOWAT: return int(options.rcvLowat);
     case SO_SNDLOWAT: return int(1);
     case SO_LINGER: return encodeStruct(lingerLayout, { l_onoff: Number(options.linger >= 0), l_linger: Math.max(0, options.linger) });
-    case SO_RCVTIMEO_OLD: return timeval(options.rcvTimeoNs);
-    case SO_SNDTIMEO_OLD: return timeval(options.sndTimeoNs);
+    case SO_RCVTIMEO_OLD: case SO_RCVTIMEO_NEW: return timeval(options.rcvTimeoNs);
+    case SO_SNDTIMEO_OLD: case SO_SNDTIMEO_NEW: return timeval(options.sndTimeoNs);
     case SO_PASSCRED: return int(Number(options.passCred));
     case SO_PEEK_OFF: return socket.family === AF_UNIX || socket.udp !== null ? int(options.peekOff) : -EOPNOTSUPP;
     case SO_PEERCRED: {
@@ -239,10 +258,19 @@ function getSocketOption(k: Kernel, socket: Socket, option: number): Uint8Array 
       return cookie;
     }
     case SO_BINDTODEVICE: return new Uint8Array(0);
-    case SO_ZEROCOPY: return int(recall(socket, SOL_SOCKET, option, 0));
+    case SO_ZEROCOPY: case SO_LOCK_FILTER: return int(recall(socket, SOL_SOCKET, option, 0));
+    case SO_TIMESTAMPING_OLD: case SO_TIMESTAMPING_NEW: {
+      const flags = new Uint8Array(8);
+      putU32(flags, 0, recall(socket, SOL_SOCKET, SO_TIMESTAMPING_OLD, 0));
+      return flags;
+    }
+    case SO_BSDCOMPAT: case SO_INCOMING_NAPI_ID: case SO_RESERVE_MEM: return int(0);
+    case SO_BPF_EXTENSIONS: return int(BPF_EXTENSIONS);
+    case SO_BUF_LOCK: return int((options.stored.get("sndbuf") ?? 0) | ((options.stored.get("rcvbuf") ?? 0) << 1));
+    case SO_TXREHASH: return int(recall(socket, SOL_SOCKET, option, Number(socket.inet !== null)));
+    case SO_PEERGROUPS: return (socket.unix?.peerCred.pid ?? 0) === 0 ? -ENODATA : new Uint8Array(0);
   }
-  const kept = stored[option];
-  return kept === undefined ? -ENOPROTOOPT : int(recall(socket, SOL_SOCKET, option, kept.start));
+  return getStored(socket, socketStored, SOL_SOCKET, option);
 }
 
 function timeval(ns: number): Uint8Array {
@@ -260,7 +288,17 @@ function getTcpOption(socket: Socket, option: number): Uint8Array | number {
   if (option === TCP_MAXSEG) {
     return int(sk === TCP_CLOSE || sk === TCP_LISTEN ? recall(socket, SOL_TCP, option, 0) || MSS_DEFAULT : MSS_LOOPBACK);
   }
-  const kept = tcpStored[option];
-  return kept === undefined ? -ENOPROTOOPT : int(recall(socket, SOL_TCP, option, kept.start));
+  switch (option) {
+    case TCP_DEFER_ACCEPT: case TCP_WINDOW_CLAMP: return int(recall(socket, SOL_TCP, option, 0));
+    case TCP_THIN_DUPACK: return int(0);
+    case TCP_SAVED_SYN: return new Uint8Array(0);
+    case TCP_REPAIR_QUEUE: case TCP_QUEUE_SEQ: case TCP_REPAIR_WINDOW: return -EINVAL;
+    default: return getStored(socket, tcpStored, SOL_TCP, option);
+  }
+}
+
+/** The loopback's, once there is a peer to route to. */
+function getMtu({ inet }: Socket): Uint8Array | number {
+  return inet?.peerPort === 0 ? -ENOTCONN : int(65_536);
 }
 
