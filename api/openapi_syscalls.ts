@@ -73,7 +73,7 @@ function argumentSchema({ kind, names, struct }: ArgumentView): Schema {
     case "signal": return { anyOf: [{ type: "string" }, INTEGER], examples: ["SIGINT"] };
     case "path": return { anyOf: [{ type: "string" }, BYTES, POINTER] };
     case "bytes": return { anyOf: [BYTES, POINTER] };
-    case "out-bytes": return { ...POINTER, description: "Left out, the bytes are returned" };
+    case "out-bytes": case "out-value": return { ...POINTER, description: "Left out, the bytes are returned" };
     default: {
       const fields = struct === undefined || struct.fields === "any" ? {} : structure(struct.fields);
       const about = struct === undefined ? {} : { description: `struct ${struct.name}` };

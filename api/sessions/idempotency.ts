@@ -12,6 +12,8 @@ const SALT = 16;
 const NONCE = 12;
 const TAG = 16;
 
+const PROBLEM = "application/problem+json";
+
 /** A request's claim to an answer: passed to whoever appends its input, so that answer and input share a commit. */
 export interface Ticket {
   readonly id: string;
@@ -175,7 +177,9 @@ export class IdempotencyKeys {
     }
     const body = record.sealed ? await openSealed(ticket.key, record.body) : Buffer.from(record.body);
     const { "Content-Type": contentType, ...headers } = record.headers;
-    const base = { status: record.status, headers: { ...headers, ...again } };
+    // A problem document tells the id of the request that it answered first; so does the header.
+    const first = contentType === PROBLEM ? { "X-Request-Id": (JSON.parse(body.toString()) as { requestId: string }).requestId } : {};
+    const base = { status: record.status, headers: { ...headers, ...again, ...first } };
     return contentType === undefined ? { ...base, empty: true } : { ...base, bytes: body, contentType };
   }
 }

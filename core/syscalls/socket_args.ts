@@ -225,7 +225,7 @@ export function optvalOut(name: string, sizedBy: string): ArgType {
     }
     return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset, 4).getInt32(0, true) : bytesToJson(bytes);
   };
-  return pointer(name, "out-bytes", {
+  return pointer(name, "out-value", {
     sizedBy,
     decode(value, context) {
       if (value === undefined) return { room: OPTVAL_ROOM };

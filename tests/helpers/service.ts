@@ -9,6 +9,7 @@ import request from "supertest";
 import { createHttpServer } from "../../api/app.ts";
 import { openService, type Service, type ServiceOptions } from "../../api/service.ts";
 import { contractBreach } from "./contract.ts";
+import { holdToContract } from "./hold.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Method = "get" | "post" | "put" | "patch" | "delete" | "head";
@@ -38,9 +39,12 @@ export class TestService {
   readonly directory: string;
   readonly #server: Server;
   readonly #ownsDirectory: boolean;
+  /** Answers that the contract does not allow, whoever asked. */
+  readonly #breaches: string[];
 
   private constructor(service: Service, server: Server, directory: string, ownsDirectory: boolean) {
     this.service = service;
+    this.#breaches = holdToContract(server);
     this.#server = server;
     this.directory = directory;
     this.#ownsDirectory = ownsDirectory;
@@ -64,6 +68,7 @@ export class TestService {
     await this.service.close();
     this.#server.closeAllConnections();
     if (!keep && this.#ownsDirectory) rmSync(this.directory, { recursive: true, force: true });
+    if (this.#breaches.length > 0) throw new Error(`answers off the contract:\n${this.#breaches.splice(0).slice(0, 5).join("\n")}`);
   }
 
   async ask(method: Method, path: string, { json, raw, type, headers = {}, token }: Ask = {}): Promise<Answer> {
