@@ -229,7 +229,7 @@ function program(k: Kernel, input: Input & { type: "program" }): Output {
 
 /** A signal with an empty handler and no SA_RESTART, for one call. */
 function interruptCall(k: Kernel, callId: string): Output {
-  const tid = k.state.calls.sleeping.get(callId);
+  const tid = k.state.calls.sleeping.get(callId) ?? k.state.calls.open.find((one) => one.callId === callId && k.state.sched.tasks.has(one.tid))?.tid;
   if (tid === undefined) {
     return refuse(k, keptAnswer(k, callId) !== null ? { refused: "busy", detail: "the call has ended" } : { refused: "no-call", detail: "no such call" });
   }

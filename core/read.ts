@@ -84,7 +84,8 @@ export function clockView(k: Kernel): ClockView {
 
 /** How a call stands that slept: its answer, or that it sleeps; null when nobody knows it. */
 export function callRecord(k: Kernel, callId: string): { pid: number; member: string; answer: CallAnswer } | null {
-  const tid = k.state.calls.sleeping.get(callId);
+  // One that still works is open; once all is quiet it is asleep.
+  const tid = k.state.calls.sleeping.get(callId) ?? k.state.calls.open.find((one) => one.callId === callId && k.state.sched.tasks.has(one.tid))?.tid;
   if (tid !== undefined) {
     const answer = sleepingAnswer(taskOf(k, tid));
     return answer === null ? null : { pid: tid, member: memberOf(k, tid), answer };

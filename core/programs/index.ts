@@ -7,6 +7,7 @@ import "./vdev_programs.ts";
 import "./command.ts";
 import "./labs/monitor.ts";
 import "./labs/ssmpipe.ts";
+import "./labs/user_echo_server.ts";
 import "./labs/work.ts";
 import "./shell/sh.ts";
 import "./tools/cat.ts";

@@ -62,7 +62,7 @@ steps<RunLocals>("program.run", {
   end: (k, task, { locals, ret }) => {
     const { callId, value, stdout, stderr, extra } = locals;
     task.scratch = null;
-    endCall(k, task, callId, { state: "program", ret: Number(ret), value, stdout, stderr, ...extra });
+    endCall(k, task, callId, { state: "program", ret: Number(ret), value, stdout, stderr, ...extra }, locals.code === "command");
     locals.callId = ""; // it is answered: the process's end is not its answer too
     groupOf(k, task).created = true;
     return exitGroup(Number(ret) === 0 ? 0 : 1 << 8);

@@ -161,11 +161,11 @@ function dig(value: Json, pointer: string): Json | undefined {
   return at;
 }
 
-/** Tells that a call is over, and keeps its answer when it slept. */
-export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer): void {
+/** Tells that a call is over, and keeps its answer when it slept, or when the caller may have left while it worked (`keep`). */
+export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer, keep = false): void {
   if (k.state.calls.open.some((call) => call.callId === callId && call.limited)) tellLimit(answer);
   k.turn.ended.push({ callId, pid: task.tid, answer });
-  if (k.state.calls.sleeping.delete(callId)) keepAnswer(k, callId, task, answer);
+  if (k.state.calls.sleeping.delete(callId) || keep) keepAnswer(k, callId, task, answer);
 }
 
 /** A call that was interrupted because too many sleep says so, where it did nothing. */

@@ -1,0 +1,195 @@
+/**
+ * user-echo-server: the epoll server that kecho is compared with, on port 12345, edge-triggered, with a list of its clients.
+ * The report's form (`user-echo-server.seed`) reads once an event, answers 512 bytes whatever came, and ends at every error.
+ */
+import { EAGAIN, ECONNRESET, EINTR, EMFILE, errnoMessage } from "../../abi/errno.ts";
+import { EPOLL_CTL_ADD, EPOLLET, EPOLLIN, EPOLLOUT } from "../../abi/epoll.ts";
+import { F_SETFL, O_NONBLOCK } from "../../abi/fcntl.ts";
+import { decodeSockaddr, encodeSockaddr, formatIpv4, SOCKADDR_IN_SIZE } from "../../abi/sockaddr.ts";
+import { AF_INET, INADDR_ANY, MSG_NOSIGNAL, SOCK_STREAM } from "../../abi/socket.ts";
+import { nameBytes } from "../../fs/names.ts";
+import { getI32, getI64, putU32 } from "../../lib/bytes.ts";
+import { sprintf } from "../../lib/printf.ts";
+import { NEXT, to, type StepResult } from "../../sched/steps.ts";
+import type { Proc } from "../proc.ts";
+import { tool } from "../tool.ts";
+
+const PORT = 12345;
+const BACKLOG = 128;
+const EVENTS_MAX = 256;
+/** struct epoll_event is packed on x86-64. */
+const EVENT_SIZE = 12;
+const BUF_SIZE = 512;
+const CLOCK_PROCESS_CPUTIME_ID = 2;
+/** User time of one node of the list that is walked, ns. */
+const NODE_NS = 2;
+const FAILED = 255;
+
+interface ServerLocals {
+  listener: number;
+  epoll: number;
+  /** Descriptors of the round's events, and which is under way. */
+  ready: number[];
+  index: number;
+  /** In the order in which they came. */
+  clients: number[];
+  client: number;
+  /** What clients have not got back yet, by their descriptors. */
+  pending: { [fd: number]: string };
+  /** A client had to be left waiting for want of a descriptor. */
+  full: boolean;
+  /** CPU time at the round's begin, ns. */
+  beganNs: number;
+}
+
+const walk = (p: Proc, nodes: number): void => { p.work(nodes * NODE_NS); };
+
+/** perror and exit(-1). */
+function fatal(p: Proc, what: string): StepResult {
+  p.err(`${what}: ${errnoMessage(-p.ret)}\n`);
+  return to("failed");
+}
+
+function event(events: number, fd: number): Uint8Array {
+  const bytes = new Uint8Array(EVENT_SIZE);
+  putU32(bytes, 0, events);
+  putU32(bytes, 4, fd);
+  return bytes;
+}
+
+/** A sockaddr_in that a call left, as "127.0.0.1:35206". */
+function from(bytes: Uint8Array): string {
+  const address = decodeSockaddr(bytes);
+  return address?.family === AF_INET ? `${formatIpv4(address.addr)}:${address.port}` : "?";
+}
+
+const now = (p: Proc): StepResult => p.sys("clock_gettime", CLOCK_PROCESS_CPUTIME_ID, { room: 16 });
+const timeOf = (p: Proc): number => Number(getI64(p.took(16), 0)) * 1e9 + Number(getI64(p.took(16), 8));
+
+function server(name: string, { careful }: { careful: boolean }): void {
+  // A client that takes nothing is left alone until it has room.
+  const interest = EPOLLIN | EPOLLET | (careful ? EPOLLOUT : 0);
+  tool<ServerLocals>(name, "bin", () => ({ listener: -1, epoll: -1, ready: [], index: 0, clients: [], client: -1, pending: {}, full: false, beganNs: 0 }), {
+    socket: (p) => p.sys("socket", AF_INET, SOCK_STREAM, 0),
+    created: (p, l) => {
+      if (p.ret < 0) return fatal(p, "Fail to create socket");
+      l.listener = p.ret;
+      p.out(`Main listener (fd=${p.ret}) was created.\n`);
+      return NEXT;
+    },
+    nonblocking: (p, { listener }) => p.sys("fcntl", listener, F_SETFL, O_NONBLOCK),
+    bind: (p, { listener }) => (p.ret < 0 ? fatal(p, "Fail to set nonblocking") : p.sys("bind", listener, encodeSockaddr({ family: AF_INET, port: PORT, addr: INADDR_ANY }), SOCKADDR_IN_SIZE)),
+    bound: (p) => {
+      if (p.ret < 0) return fatal(p, "Fail to bind");
+      p.out("Listener was binded to 0.0.0.0\n");
+      return NEXT;
+    },
+    listen: (p, { listener }) => p.sys("listen", listener, BACKLOG),
+    create: (p) => (p.ret < 0 ? fatal(p, "Fail to listen") : p.sys("epoll_create", EVENTS_MAX)),
+    add: (p, l) => {
+      if (p.ret < 0) return fatal(p, "Fail to create epoll");
+      l.epoll = p.ret;
+      return p.sys("epoll_ctl", l.epoll, EPOLL_CTL_ADD, l.listener, event(EPOLLIN | EPOLLET, l.listener));
+    },
+    added: (p, { epoll }) => {
+      if (p.ret < 0) return fatal(p, "Fail to control epoll");
+      p.out(`Listener (fd=${epoll}) was added to epoll.\n`);
+      return NEXT;
+    },
+
+    wait: (p, { epoll }) => p.sys("epoll_wait", epoll, { room: EVENTS_MAX * EVENT_SIZE }, EVENTS_MAX, -1),
+    woken: (p, l) => {
+      if (p.ret === -EINTR && careful) return to("wait");
+      if (p.ret < 0) return fatal(p, "Fail to wait epoll");
+      p.out(`epoll event count: ${p.ret}\n`);
+      const bytes = p.took(p.ret * EVENT_SIZE);
+      l.ready = Array.from({ length: p.ret }, (_one, at) => getI32(bytes, at * EVENT_SIZE + 4));
+      l.index = 0;
+      return NEXT;
+    },
+    begin: now,
+    began: (p, l) => {
+      l.beganNs = timeOf(p);
+      return NEXT;
+    },
+    next: (_p, l) => {
+      const fd = l.ready.at(l.index++);
+      if (fd === undefined || l.index > l.ready.length) return to("end");
+      l.client = fd;
+      return fd === l.listener ? NEXT : to(fd in l.pending ? "send" : "receive");
+    },
+
+    accept: (p, { listener }) => {
+      const length = new Uint8Array(4);
+      putU32(length, 0, SOCKADDR_IN_SIZE);
+      return p.sys("accept", listener, { room: SOCKADDR_IN_SIZE }, length);
+    },
+    accepted: (p, l) => {
+      if (p.ret === -EAGAIN) return to("next");
+      if (p.ret < 0) return careful && p.ret === -EMFILE ? to("full") : fatal(p, "Fail to accept");
+      l.client = p.ret;
+      p.out(`Connection from ${from(p.took(SOCKADDR_IN_SIZE))}, socket assigned: ${p.ret}\n`);
+      return p.sys("fcntl", p.ret, F_SETFL, O_NONBLOCK);
+    },
+    watch: (p, { epoll, client }) =>
+      (p.ret < 0 ? fatal(p, "Fail to set nonblocking") : p.sys("epoll_ctl", epoll, EPOLL_CTL_ADD, client, event(interest, client))),
+    watched: (p, l) => {
+      if (p.ret < 0) return fatal(p, "Fail to control epoll");
+      l.clients.push(l.client);
+      // The list is walked to its end to append, and once more to count.
+      walk(p, careful ? 1 : 2 * l.clients.length);
+      p.out(`Add new client (fd=${l.client}) and size of client_list is ${l.clients.length}\n`);
+      return to("accept");
+    },
+    full: (p, l) => {
+      l.full = true;
+      p.err(`Fail to accept: ${errnoMessage(EMFILE)}\n`);
+      return to("next");
+    },
+
+    receive: (p, { client }) => p.sys("recvfrom", client, { room: BUF_SIZE }, BUF_SIZE, 0, 0, 0),
+    received: (p, l) => {
+      if (p.ret === -EAGAIN && careful) return to("next");
+      if (p.ret === 0 || (p.ret === -ECONNRESET && careful)) return to("close");
+      if (p.ret < 0) return fatal(p, "Fail to receive");
+      const text = p.text(p.ret);
+      p.out(`Client #${l.client} :> ${text}\n`);
+      l.pending[l.client] = careful ? text : text.padEnd(BUF_SIZE, "\0");
+      return NEXT;
+    },
+    send: (p, { client, pending }) => p.sys("sendto", client, nameBytes(pending[client]), pending[client].length, careful ? MSG_NOSIGNAL : 0, 0, 0),
+    sent: (p, { client, pending }) => {
+      if (p.ret < 0 && careful) return p.ret === -EAGAIN ? to("next") : to("close");
+      if (p.ret < 0) return fatal(p, "Fail to send");
+      const rest = pending[client].slice(p.ret);
+      if (careful && rest !== "") {
+        pending[client] = rest;
+        return to("send");
+      }
+      delete pending[client];
+      return careful ? to("receive") : to("next");
+    },
+
+    close: (p, { client }) => p.sys("close", client),
+    closed: (p, l) => {
+      if (p.ret < 0) return fatal(p, "Fail to close");
+      walk(p, l.clients.length);
+      l.clients = l.clients.filter((fd) => fd !== l.client);
+      delete l.pending[l.client];
+      p.out(`After fd=${l.client} is closed, current numbers clients = ${l.clients.length}\n`);
+      if (!l.full) return to("next");
+      l.full = false;
+      return to("accept");
+    },
+
+    end: now,
+    told: (p, { ready, beganNs }) => {
+      p.out(sprintf("Statistics: %d event(s) handled at: %.6f second(s)\n", ready.length, (timeOf(p) - beganNs) / 1e9));
+      return to("wait");
+    },
+    failed: () => FAILED,
+  });
+}
+
+server("user-echo-server", { careful: true });
+server("user-echo-server.seed", { careful: false });
