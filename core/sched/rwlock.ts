@@ -4,7 +4,7 @@ import { dropHeld, lockAcquire, lockRelease } from "./lockdep.ts";
 import { addLock, lockOf } from "./locks.ts";
 import type { RwLock } from "./lock_state.ts";
 import { localBhDisable, localBhEnable, localIrqDisable, localIrqEnable, localIrqRestore, localIrqSave, preemptDisable, preemptEnable } from "./preempt.ts";
-import { spin } from "./spinlock.ts";
+import { servesInterrupt, spin } from "./spinlock.ts";
 import type { Action } from "./steps.ts";
 import { wake } from "./wait_queue.ts";
 
@@ -19,7 +19,7 @@ const rwlockOf = (k: Kernel, id: number): RwLock => lockOf(k, id, "rwlock");
 function contended(k: Kernel, lock: RwLock, write: boolean): Action | null {
   const tid = k.turn.current;
   const holder = lock.writer !== 0 ? lock.writer : write ? lock.readers.find((reader) => reader !== 0) ?? 0 : 0;
-  if (tid === 0 || holder === 0) return null;
+  if (servesInterrupt(k) || holder === 0) return null;
   if (holder === tid) {
     lockAcquire(k, lock, { read: write ? 0 : 2 });
     dropHeld(k, tid, lock.id);
@@ -35,7 +35,7 @@ function take(k: Kernel, lock: RwLock, write: boolean, trylock = false): void {
     lock.readers.push(tid);
     return;
   }
-  if (tid === 0 && lock.writer > 0) lock.suspended = lock.writer;
+  if (servesInterrupt(k) && lock.writer > 0) lock.suspended = lock.writer;
   lock.writer = tid === 0 ? -1 : tid;
 }
 

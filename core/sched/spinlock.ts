@@ -7,7 +7,7 @@ import { charge, costs } from "./cost.ts";
 import { dropHeld, lockAcquire, lockRelease } from "./lockdep.ts";
 import { addLock, lockOf } from "./locks.ts";
 import type { SpinLock } from "./lock_state.ts";
-import { localBhDisable, localBhEnable, localIrqDisable, localIrqEnable, localIrqRestore, localIrqSave, preemptDisable, preemptEnable } from "./preempt.ts";
+import { inTask, localBhDisable, localBhEnable, localIrqDisable, localIrqEnable, localIrqRestore, localIrqSave, preemptDisable, preemptEnable } from "./preempt.ts";
 import { to, type Action } from "./steps.ts";
 import { taskOf } from "./task.ts";
 import { sleepOn, wake } from "./wait_queue.ts";
@@ -37,10 +37,13 @@ export function spin(k: Kernel, holder: number, queue: number): Action {
   return to(task.frames[task.frames.length - 1].step);
 }
 
+/** In an interrupt or a softirq, be it on a task's back: code that ends within its event. */
+export const servesInterrupt = (k: Kernel): boolean => k.turn.current === 0 || !inTask(k);
+
 /** What keeps the running code from taking the lock; null when nothing does. Interrupts never wait. */
 function contended(k: Kernel, lock: SpinLock): Action | null {
   const tid = k.turn.current;
-  if (tid === 0 || lock.owner <= 0) return null;
+  if (servesInterrupt(k) || lock.owner <= 0) return null;
   if (lock.owner === tid) {
     lockAcquire(k, lock); // tells of the recursion
     dropHeld(k, tid, lock.id);
@@ -53,7 +56,7 @@ function take(k: Kernel, lock: SpinLock, trylock: boolean): void {
   lockAcquire(k, lock, { trylock });
   const tid = k.turn.current;
   // Differs from Linux: an interrupt does not wait for a holder on another CPU; its own event is all the time it has.
-  if (tid === 0 && lock.owner > 0) lock.suspended = lock.owner;
+  if (servesInterrupt(k) && lock.owner > 0) lock.suspended = lock.owner;
   lock.owner = tid === 0 ? -1 : tid;
 }
 

@@ -5,7 +5,7 @@ import { ticks } from "../time/clock.ts";
 import { MAX_SCHEDULE_TIMEOUT } from "../time/jiffies.ts";
 import { timeoutNs } from "../time/timeout.ts";
 import type { SleepMode, Task } from "./task.ts";
-import { sleepOn, timedOut, signalPending, fatalSignalPending, type SleepAction, type WaitQueue } from "./wait_queue.ts";
+import { sleepOn, timedOut, signalPending, fatalSignalPending, wake, type SleepAction, type WaitQueue } from "./wait_queue.ts";
 
 export { MAX_SCHEDULE_TIMEOUT, timeoutNs };
 
@@ -63,3 +63,12 @@ export const waitEventInterruptibleTimeout = (k: Kernel, task: Task, queue: Wait
   waitEventCommon(k, task, queue, condition, timeout, "interruptible", false);
 export const waitEventKillableTimeout = (k: Kernel, task: Task, queue: WaitQueue, condition: boolean, timeout: Timeout): number | SleepAction =>
   waitEventCommon(k, task, queue, condition, timeout, "killable", false);
+
+/** wake_up and its fellows: all ordinary sleepers, and one, `nr` or all of the exclusive ones. How many woke. */
+export const wakeUp = (k: Kernel, queue: WaitQueue): number => wake(k, queue);
+export const wakeUpNr = (k: Kernel, queue: WaitQueue, nr: number): number => wake(k, queue, { nr });
+export const wakeUpAll = (k: Kernel, queue: WaitQueue): number => wake(k, queue, { nr: Infinity });
+/** Of those only that a signal could wake too; killable and uninterruptible sleeps go on. */
+export const wakeUpInterruptible = (k: Kernel, queue: WaitQueue): number => wake(k, queue, { interruptible: true });
+export const wakeUpInterruptibleNr = (k: Kernel, queue: WaitQueue, nr: number): number => wake(k, queue, { nr, interruptible: true });
+export const wakeUpInterruptibleAll = (k: Kernel, queue: WaitQueue): number => wake(k, queue, { nr: Infinity, interruptible: true });

@@ -130,14 +130,17 @@ export function wakeTask(k: Kernel, task: Task): void {
 /**
  * Wakes all ordinary sleepers of a queue and up to `nr` exclusive ones (1 when absent, Infinity for all).
  * `key`: the POLL bits that became true, so that epoll wakes only for what it waits for; 0 for "anything".
- * Answers how many woke.
+ * `interruptible`: those that no signal could wake sleep on. Answers how many woke.
  */
-export function wake(k: Kernel, queue: WaitQueue, { nr = 1, key = 0 }: { nr?: number; key?: number } = {}): number {
+export function wake(
+  k: Kernel, queue: WaitQueue, { nr = 1, key = 0, interruptible = false }: { nr?: number; key?: number; interruptible?: boolean } = {},
+): number {
   const waiters = k.state.sched.waitQueues.get(queue);
   if (waiters === undefined) return 0;
   let woken = 0;
   for (const { tid, exclusive, callback, arg } of [...waiters]) {
     if (exclusive && nr <= 0) continue;
+    if (interruptible && tid !== 0 && taskOf(k, tid).sleep?.mode !== "interruptible") continue;
     if (tid !== 0) wakeTask(k, taskOf(k, tid));
     else if (!must(wakeCallbacks, callback)(k, arg, key)) continue;
     if (exclusive) nr--;

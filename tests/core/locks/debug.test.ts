@@ -9,6 +9,8 @@ import { armTimer, timerCallback } from "../../../core/time/timer.ts";
 import { fileOperations } from "../../../core/fs/file.ts";
 import { miscDeregister, miscRegister, MISC_DYNAMIC_MINOR } from "../../../core/fs/misc.ts";
 import { copyToUser } from "../../../core/mm/usercopy.ts";
+import { jiffies } from "../../../core/time/jiffies.ts";
+import { modTimer, timerFunction, timerSetup } from "../../../core/time/timer_list.ts";
 import { testModule } from "../../../core/labs/testmodules/simple.ts";
 import { mutexTrylock } from "../../../core/sched/mutex.ts";
 import { HARDIRQ_OFFSET, preemptCountAdd, preemptCountSub, preemptDisable } from "../../../core/sched/preempt.ts";
@@ -115,6 +117,33 @@ timerCallback("test.spin", (k, lock) => {
   void spinLock(k, lock);
   spinUnlock(k, lock);
   preemptCountSub(k, HARDIRQ_OFFSET);
+});
+
+timerFunction("test.softspin", (k, lock) => {
+  void spinLock(k, lock);
+  spinUnlock(k, lock);
+});
+
+describe("a lock that a kernel timer shares with a task", () => {
+  const play = (how: "spin" | "spinBh"): string[] => {
+    const m = scene();
+    const lock = spinLockInit(m.kernel, "shared");
+    act(m, "t", [how, lock], ["run", 100_000], [how === "spin" ? "unspin" : "unspinBh", lock], ["sleep", 30], [how, lock], ["run", 20_000_000], [how === "spin" ? "unspin" : "unspinBh", lock]);
+    const timer = timerSetup(m.kernel, "test.softspin", { arg: lock });
+    modTimer(m.kernel, timer, jiffies(m.kernel) + 3);
+    m.advance(35);
+    // It fires again while the task is in the middle of its work.
+    modTimer(m.kernel, timer, jiffies(m.kernel) + 1);
+    m.advance(100);
+    expect(m.broken()).toEqual([]);
+    return dmesg(m).filter((line) => line.startsWith("WARNING") || line.startsWith("inconsistent") || line.startsWith("BUG"));
+  };
+  test("is told of when the task leaves softirqs open", () => {
+    expect(play("spin")).toEqual(["WARNING: inconsistent lock state", "inconsistent {SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W} usage."]);
+  });
+  test("is sound with softirqs off: the timer waits for the task", () => {
+    expect(play("spinBh")).toEqual([]);
+  });
 });
 
 describe("sleeping in atomic context", () => {

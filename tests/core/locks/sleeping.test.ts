@@ -6,6 +6,7 @@ import { callRcu, rcuCallback } from "../../../core/sched/rcu.ts";
 import { initRwsem } from "../../../core/sched/rwsem.ts";
 import { semaInit } from "../../../core/sched/semaphore.ts";
 import { taskOf } from "../../../core/sched/task.ts";
+import { wakeUp, wakeUpInterruptible } from "../../../core/sched/wait_event.ts";
 import { newWaitQueue } from "../../../core/sched/wait_queue.ts";
 import { act, dmesg, sameHowever, scene, told } from "./actors.ts";
 
@@ -207,6 +208,23 @@ describe("wait_event", () => {
     const woken = lines.map((line) => line.replace(/ at .*/, ""));
     expect(woken.slice(0, 2)).toEqual(["a eventExclusive=0", "x again"]);
     expect(woken.slice(2).sort()).toEqual(["b eventExclusive=0", "c eventExclusive=0"]);
+  });
+});
+
+describe("wake_up_interruptible", () => {
+  test("leaves uninterruptible and killable sleepers alone", () => {
+    const m = scene();
+    const queue = newWaitQueue(m.kernel);
+    act(m, "u", ["eventTimeout", queue, 250]);
+    act(m, "i", ["eventInterruptibleTimeout", queue, 250]);
+    m.advance(5);
+    (m.kernel.state.labs.get("scene") as { flag: boolean }).flag = true;
+    expect(wakeUpInterruptible(m.kernel, queue)).toBe(1);
+    m.advance(5);
+    expect(told(m).map((line) => line.replace(/=.*/, ""))).toEqual(["i eventInterruptibleTimeout"]);
+    expect(wakeUp(m.kernel, queue)).toBe(1);
+    m.advance(5);
+    expect(told(m)).toHaveLength(2);
   });
 });
 
