@@ -47,8 +47,9 @@ steps<{ work: number; arg: number; turns?: number; untilNs?: number }>("test.wal
 
 const ITEMS = 12;
 
-function walk(seed: number, length: number): void {
+function walk(seed: number, length: number, budget?: number): Kernel {
   const m = stage({ cpus: 1 + seed % 3 });
+  m.budget = budget;
   const k = m.kernel;
   const rng = seedRng(seed);
   const below = (limit: number): number => nextBelow(rng, limit);
@@ -98,6 +99,12 @@ function walk(seed: number, length: number): void {
   for (const wq of queues) inThread(m, "drain", drainWorkqueue, { wq });
   m.advance(100);
   expect(seen(m).slice(waiters).sort()).toEqual([...items.map(() => "cancel=0"), ...queues.map(() => "drain=0")].sort());
+  return m.kernel;
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])("walk %i", (seed) => walk(seed, 400));
+test.each([1, 2, 3, 4, 5, 6, 7, 8])("walk %i", (seed) => void walk(seed, 400));
+
+test("slices of any size give the same bytes", () => {
+  const whole = walk(9, 200);
+  for (const budget of [1, 100]) expectSame(whole, walk(9, 200, budget));
+});
