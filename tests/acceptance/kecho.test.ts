@@ -166,3 +166,41 @@ test("connections in TIME_WAIT are dropped by writing their addresses, with a ne
   expect(await waits()).toBe(0);
   expect((await session.dmesg()).at(-1)).toMatch(new RegExp(`^Drop socket:[0-9a-f]{16} \\(${own} -> 127.0.0.1:${PORT}\\) state 6$`));
 });
+
+test("user-echo-server answers what came, in however many pieces; the report's stalls behind 512 bytes", async () => {
+  const message = "0123456789".repeat(300);
+  for (const program of ["user-echo-server", "user-echo-server.seed"]) {
+    const session = await newSession(server.url);
+    const { callId } = JSON.parse((await session.ask("POST", "/commands", { json: { argv: [program] }, wait: 0 })).text) as { callId: string };
+    const process = await session.process();
+    const [first, second] = [await connected(process), await connected(process)];
+    await process.must("sendto", { sockfd: first, buf: message, flags: 0 });
+    await session.ask("POST", "/clock/advance", { json: { ms: 100 } });
+    const { ret, buf } = await process.call("recvfrom", { sockfd: first, len: 5000, flags: "MSG_DONTWAIT" });
+    expect(ret).toBe(program === "user-echo-server" ? message.length : 512);
+    expect(buf!.text).toBe(message.slice(0, ret));
+    await process.must("sendto", { sockfd: second, buf: "hi", flags: 0 });
+    await session.ask("POST", "/clock/advance", { json: { ms: 100 } });
+    expect((await process.call("recvfrom", { sockfd: second, len: 5000, flags: "MSG_DONTWAIT" })).ret).toBe(program === "user-echo-server" ? 2 : 512);
+    await process.must("close", { fd: second });
+    // What the program prints leaves in pieces of 4,096 bytes, for its output is no terminal.
+    for (let round = 0; round < 60; round++) {
+      await process.must("sendto", { sockfd: first, buf: "hi", flags: 0 });
+      await session.ask("POST", "/clock/advance", { json: { ms: 10 } });
+    }
+    await session.ask("DELETE", `/calls/${callId}`);
+    const { stdout } = await session.callState(callId, 5) as unknown as { stdout: string };
+    expect(stdout.split("\n").slice(0, 4)).toEqual([
+      "Main listener (fd=3) was created.", "Listener was binded to 0.0.0.0", "Listener (fd=4) was added to epoll.", "epoll event count: 1",
+    ]);
+    expect(stdout).toMatch(/^Connection from 127\.0\.0\.1:\d+, socket assigned: 5\nAdd new client \(fd=5\) and size of client_list is 1$/m);
+    expect(stdout).toMatch(/^After fd=6 is closed, current numbers clients = 1\nStatistics: 1 event\(s\) handled at: 0\.\d{6} second\(s\)$/m);
+  }
+});
+
+test("the port of a kernel's server is taken for the user's", async () => {
+  const session = await newSession(server.url);
+  await session.insmod("kecho");
+  const { exit, stderr } = await session.json<{ exit: number; stderr: string }>("POST", "/commands", { json: { argv: ["user-echo-server"] } });
+  expect([exit, stderr]).toEqual([255, "Fail to bind: Address already in use\n"]);
+});
