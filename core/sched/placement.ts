@@ -18,12 +18,33 @@ export function nrRunning(cpu: Cpu): number {
   return (cpu.curr === 0 ? 0 : 1) + cpu.fair.length + cpu.rt.length + cpu.arriving.length;
 }
 
+/** For a real-time task: where whoever has the CPU has the least claim to it; its own CPU of several (find_lowest_rq). */
+function lowestCpu(k: Kernel, task: Task): Cpu {
+  const { cpus } = k.state.sched;
+  let best = cpus[task.cpu];
+  let least = permitted(task, best) ? claim(k, best) : Infinity;
+  for (const cpu of cpus) {
+    if (!permitted(task, cpu) || claim(k, cpu) >= least) continue;
+    best = cpu;
+    least = claim(k, cpu);
+  }
+  return best;
+}
+
+/** -1 of an idle CPU, 0 of one with a fair task, else the highest real-time priority there. */
+function claim(k: Kernel, cpu: Cpu): number {
+  if (isIdle(cpu)) return -1;
+  const { tasks } = k.state.sched;
+  return Math.max(0, ...[cpu.curr, ...cpu.rt.slice(0, 1), ...cpu.arriving].map((tid) => tasks.get(tid)?.rtPriority ?? 0));
+}
+
 /** The CPU for a task that becomes runnable (select_task_rq). */
 export function selectCpu(k: Kernel, task: Task): Cpu {
   const { cpus } = k.state.sched;
   const previous = cpus[task.cpu];
   const home = permitted(task, previous);
   if (home && (cpus.length === 1 || isIdle(previous))) return previous;
+  if (task.rtPriority > 0) return lowestCpu(k, task);
   let best: Cpu | null = home ? previous : null;
   for (let step = 1; step < cpus.length; step++) {
     const cpu = cpus[(task.cpu + step) % cpus.length];

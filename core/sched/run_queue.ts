@@ -3,6 +3,7 @@ import { SCHED_RR } from "../abi/clone.ts";
 import type { Kernel } from "../kernel.ts";
 import { now, ticksAt, tickTimeNs } from "../time/clock.ts";
 import { NEVER } from "../time/wheel.ts";
+import { advanceCpu } from "./burst.ts";
 import { charge, costs } from "./cost.ts";
 import { insertFair, isFair, nextFree, pickFair, placeEntity, updateCurr, updateMinVruntime, wakeupPreempts, weightOf } from "./fair.ts";
 import { sampleLoad } from "./loadavg.ts";
@@ -230,8 +231,10 @@ export function moveTo(task: Task, from: Cpu, to: Cpu): void {
 export function migrate(k: Kernel, task: Task, to: Cpu): void {
   const from = k.state.sched.cpus[task.cpu];
   const sinceNs = task.se.waitingNs;
+  advanceCpu(k, to, k.state.time.nowNs);
   remove(k, from, task);
   moveTo(task, from, to);
+  task.se.movedNs = Math.max(from.clockNs, to.clockNs);
   if (!waiting(to)) to.tickNs = tickTimeNs(k, ticksAt(k, to.clockNs) + 1);
   insert(k, to, task, false);
   task.se.waitingNs = sinceNs;
@@ -258,6 +261,7 @@ const claimOf = (task: Task): number => (isFair(task) ? weightOf(task) : 1_000_0
 export function reweigh(k: Kernel, task: Task, change: () => void): void {
   const cpu = k.state.sched.cpus[task.cpu];
   const has = cpu.curr === task.tid;
+  advanceCpu(k, cpu, k.state.time.nowNs); // what it has computed so far counts as it was
   const waits = !has && task.state === "runnable" && !cpu.arriving.includes(task.tid);
   if (has) {
     updateCurr(k, cpu, task);

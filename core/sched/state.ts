@@ -23,6 +23,8 @@ export interface Cpu {
   reschedNs: number;
   /** The next tick that looks at `curr`, while others wait. */
   tickNs: number;
+  /** When it may next give of its load to a CPU that is not idle. */
+  balanceNs: number;
   /** Until when recent interrupts would have kept the CPU if each took twice its time: far ahead, they must wait. */
   irqLoadNs: number;
   /** The burst of `curr` stands still at the limit of autonomous work. */
@@ -74,7 +76,7 @@ export const PID_MAX = 32768;
 
 function newCpu(id: number): Cpu {
   return {
-    id, clockNs: 0, curr: 0, rt: [], fair: [], arriving: [], arrivalNs: NEVER, reschedNs: NEVER, tickNs: 0, irqLoadNs: 0, held: false,
+    id, clockNs: 0, curr: 0, rt: [], fair: [], arriving: [], arrivalNs: NEVER, reschedNs: NEVER, tickNs: 0, balanceNs: 0, irqLoadNs: 0, held: false,
     minVruntime: 0, load: 0, next: 0, skip: 0, last: 0,
     userNs: 0, niceNs: 0, systemNs: 0, idleNs: 0, irqNs: 0, softirqNs: 0, contextSwitches: 0,
     wakeups: 0, localWakeups: 0, runDelayNs: 0, runs: 0,

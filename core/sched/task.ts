@@ -50,6 +50,8 @@ export interface SchedEntity {
   runDelayNs: number;
   runs: number;
   migrations: number;
+  /** When it was last moved to another CPU to balance the load. */
+  movedNs: number;
 }
 
 export interface Task {
@@ -234,7 +236,7 @@ export interface SignalHandlers {
 export function newEntity(fresh: boolean): SchedEntity {
   return {
     vruntime: 0, countedNs: 0, pickedNs: 0, fresh, burstNs: 0, burstFrame: 0, burstCode: "", rrTicks: 0, lastCpu: -1,
-    waitingNs: 0, runDelayNs: 0, runs: 0, migrations: 0,
+    waitingNs: 0, runDelayNs: 0, runs: 0, migrations: 0, movedNs: 0,
   };
 }
 

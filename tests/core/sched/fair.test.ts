@@ -50,9 +50,9 @@ describe("tasks of equal nice", () => {
   test("more tasks than CPUs run on all of them", () => {
     const m = machine({ cpus: 4 });
     const tasks = Array.from({ length: 8 }, (_, at) => thread(m, `t${at}`, hog, { ns: 3 * MS }));
-    m.advance(1000);
+    m.advance(3000);
     for (const share of shares(...tasks)) expect(Math.abs(share - 1 / 8)).toBeLessThan(0.01);
-    expect(tasks.reduce((sum, task) => sum + used(task), 0)).toBeGreaterThan(3960 * MS);
+    expect(tasks.reduce((sum, task) => sum + used(task), 0)).toBeGreaterThan(11_960 * MS);
   });
 });
 
@@ -205,6 +205,46 @@ describe("affinity", () => {
     for (const task of tasks) placed(m.kernel, task, { cpus: 3 });
     m.advance(1000);
     for (const task of tasks) expect(used(task)).toBeGreaterThan(1000 * MS);
+  });
+});
+
+describe("the load", () => {
+  test("of three on two CPUs is shared among them by and by", () => {
+    const m = machine({ cpus: 2 });
+    const tasks = [1, 2, 3].map((n) => thread(m, `t${n}`, hog, { ns: 20 * MS }));
+    m.advance(10_000);
+    for (const share of shares(...tasks)) expect(Math.abs(share - 1 / 3)).toBeLessThan(0.02);
+    expect(tasks.reduce((sum, task) => sum + used(task), 0)).toBeGreaterThan(19_900 * MS);
+    for (const task of tasks) expect(task.se.migrations).toBeLessThan(200);
+  });
+
+  test("of two on two CPUs stays where it is", () => {
+    const m = machine({ cpus: 2 });
+    const tasks = [1, 2].map((n) => thread(m, `t${n}`, hog, { ns: 20 * MS }));
+    m.advance(5000);
+    expect(tasks.map(({ se }) => se.migrations)).toEqual([0, 0]);
+  });
+
+  test("of a heavy task is its own CPU's, and the light ones share the other", () => {
+    const m = machine({ cpus: 2 });
+    const heavy = thread(m, "heavy", hog, { ns: 20 * MS }, { nice: -15 });
+    const light = [1, 2, 3].map((n) => thread(m, `light${n}`, hog, { ns: 20 * MS }));
+    m.advance(10_000);
+    expect(used(heavy)).toBeGreaterThan(9_500 * MS);
+    for (const task of light) expect(Math.abs(used(task) - 3_340 * MS)).toBeLessThan(200 * MS);
+  });
+
+  test("of real-time tasks spreads over the CPUs before one waits for another", () => {
+    const m = machine({ cpus: 3 });
+    for (const n of [1, 2, 3]) thread(m, `plain${n}`, hog, { ns: 20 * MS });
+    m.advance(10);
+    const locals = [1, 2, 3].map(() => newSleeper(10 * MS, 6 * MS));
+    locals.forEach((own, n) => thread(m, `rt${n}`, sleeper, own, { policy: SCHED_FIFO, rtPriority: 5 }));
+    m.advance(1000);
+    for (const { worstNs, turns } of locals.slice(1)) {
+      expect(turns).toBeGreaterThan(55);
+      expect(worstNs).toBeLessThan(6 * MS);
+    }
   });
 });
 
