@@ -178,7 +178,7 @@ export class IdempotencyKeys {
     const body = record.sealed ? await openSealed(ticket.key, record.body) : Buffer.from(record.body);
     const { "Content-Type": contentType, ...headers } = record.headers;
     // A problem document tells the id of the request that it answered first; so does the header.
-    const first = contentType === PROBLEM ? { "X-Request-Id": (JSON.parse(body.toString()) as { requestId: string }).requestId } : {};
+    const first: Record<string, string> = contentType === PROBLEM ? { "X-Request-Id": (JSON.parse(body.toString()) as { requestId: string }).requestId } : {};
     const base = { status: record.status, headers: { ...headers, ...again, ...first } };
     return contentType === undefined ? { ...base, empty: true } : { ...base, bytes: body, contentType };
   }
