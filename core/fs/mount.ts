@@ -50,6 +50,8 @@ export interface Mount {
   source: string;
   /** Open files, working directories, and mounts inside it. */
   refs: number;
+  /** umount2(2) with MNT_EXPIRE has been asked for once: the second time it goes. */
+  expiring: boolean;
   /** Taken out of the tree; goes with its last holder. */
   detached: boolean;
 }
@@ -81,9 +83,9 @@ export function isFileSystemType(type: string): boolean {
   return (Object.hasOwn(storedTypes, type) && type !== "anonfs" && type !== "rootfs") || fileSystemTypes.has(type);
 }
 
-/** A fresh file system. `maxPages` and `maxInodes`: 0 for none. `mode`: of its root. */
+/** A fresh file system. `maxPages` and `maxInodes`: 0 for none. `mode`, `uid`, `gid`: of its root. */
 export function newSuperBlock(
-  k: Kernel, type: string, { mode = 0o755, maxPages = 0, maxInodes = 0, options = "" } = {},
+  k: Kernel, type: string, { mode = 0o755, uid = 0, gid = 0, maxPages = 0, maxInodes = 0, options = "" } = {},
 ): SuperBlock {
   const { fs } = k.state;
   const stored = Object.hasOwn(storedTypes, type);
@@ -94,7 +96,7 @@ export function newSuperBlock(
   };
   fs.superBlocks.set(sb.id, sb);
   if (stored) {
-    const root = newInode(k, sb, { mode: S_IFDIR | mode, uid: 0, gid: 0, rdev: 0 });
+    const root = newInode(k, sb, { mode: S_IFDIR | mode, uid, gid, rdev: 0 });
     root.nlink = 2;
     sb.root = rootDentry(k, root).id;
   }
@@ -107,6 +109,38 @@ export function tmpfsLimits(k: Kernel): { maxPages: number; maxInodes: number } 
   return { maxPages: half, maxInodes: half };
 }
 
+/** Whether a mount hangs at a place below another, or is that one. */
+export function hangsBelow(k: Kernel, mnt: number, above: Mount): boolean {
+  for (let mount = mountOf(k, mnt); ; mount = mountOf(k, mount.parent)) {
+    if (mount === above) return true;
+    if (mount.parent === mount.id) return false;
+  }
+}
+
+/** Hangs a mount, which hangs somewhere, at `at` instead (MS_MOVE). */
+export function moveMount(k: Kernel, mount: Mount, at: PathRef): void {
+  const parent = mountOf(k, mount.parent);
+  if (typeof mount.mountpoint === "number") {
+    const dentry = dentryOf(k, mount.mountpoint);
+    dentry.mounted--;
+    dput(k, dentry);
+  }
+  hang(k, at);
+  parent.refs--;
+  if (parent.refs === 0 && parent.detached) endMount(k, parent);
+  mount.parent = at.mnt;
+  mount.mountpoint = at.dentry;
+}
+
+/** A place and its mount are held by what hangs there. */
+function hang(k: Kernel, at: PathRef): void {
+  mountOf(k, at.mnt).refs++;
+  if (typeof at.dentry !== "number") return;
+  const dentry = dentryOf(k, at.dentry);
+  dentry.refs++;
+  dentry.mounted++;
+}
+
 /** Shows a file system at `at`; for the root of the tree, `at` is null. */
 export function attachMount(
   k: Kernel, sb: SuperBlock, at: PathRef | null, { flags = 0, source = "none", root = sb.root } = {},
@@ -114,19 +148,12 @@ export function attachMount(
   const { fs } = k.state;
   const id = fs.nextMount++;
   const mount: Mount = {
-    id, parent: at?.mnt ?? id, mountpoint: at?.dentry ?? 0, sb: sb.id, root, flags, source, refs: 0, detached: false,
+    id, parent: at?.mnt ?? id, mountpoint: at?.dentry ?? 0, sb: sb.id, root, flags, source, refs: 0, expiring: false, detached: false,
   };
   fs.mounts.set(id, mount);
   sb.refs++;
   if (typeof root === "number") dentryOf(k, root).refs++;
-  if (at !== null) {
-    mountOf(k, at.mnt).refs++;
-    if (typeof at.dentry === "number") {
-      const dentry = dentryOf(k, at.dentry);
-      dentry.refs++;
-      dentry.mounted++;
-    }
-  }
+  if (at !== null) hang(k, at);
   return mount;
 }
 

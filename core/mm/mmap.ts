@@ -53,6 +53,8 @@ export interface MmapRequest {
   object?: ObjectBacking;
   /** Offset in pages. */
   pgoff: number;
+  /** The file lies on a mount without execution. */
+  noexec?: boolean;
 }
 
 /** LEGACY_MAP_MASK: the flags that MAP_SHARED_VALIDATE accepts. */
@@ -120,7 +122,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   }
   if (!withinLockLimit(k, task, space, vmFlags, length)) return -EAGAIN;
   const checked = object !== null ? objectFlags(vmFlags, flags, object)
-    : file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, flags, pgoff, length);
+    : file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, { ...request, flags }, length);
   if (checked < 0) return checked;
   vmFlags = checked;
   if ((flags & MAP_NORESERVE) !== 0 && k.state.mm.overcommitMemory !== 2) vmFlags |= VM_NORESERVE;
@@ -153,7 +155,7 @@ function objectFlags(vmFlags: number, flags: number, { writable }: ObjectBacking
   return writable ? vmFlags | VM_SHARED | VM_MAYSHARE : (vmFlags | VM_MAYSHARE) & ~VM_MAYWRITE;
 }
 
-function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, flags: number, pgoff: number, length: number): number {
+function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, { flags, pgoff, noexec = false }: MmapRequest, length: number): number {
   const operations = must(k.tables.fileOperations, file.ops);
   const inode = must(k.state.fs.inodes, file.inode);
   // MAX_LFS_FILESIZE for regular files; others take any offset of 64 bits (file_mmap_ok).
@@ -168,6 +170,10 @@ function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, fla
     if (!file.canWrite) vmFlags &= ~(VM_MAYWRITE | VM_SHARED);
   }
   if (!file.canRead) return -EACCES;
+  if (noexec) {
+    if ((prot & PROT_EXEC) !== 0) return -EPERM;
+    vmFlags &= ~VM_MAYEXEC;
+  }
   if (operations.mmap === undefined) return -ENODEV;
   return (vmFlags & VM_GROWSDOWN) !== 0 ? -EINVAL : vmFlags;
 }

@@ -2,7 +2,9 @@
 import { EBADF, EINVAL, ENOMEM } from "../abi/errno.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import { madviseAdvice, MAP_ANONYMOUS, MAP_HUGETLB, mapFlags, mlock2Flags, mlockallFlags, MREMAP_DONTUNMAP, MREMAP_FIXED, mremapFlags, msFlags, protFlags } from "../abi/mman.ts";
+import { MS_NOEXEC } from "../abi/mount.ts";
 import type { OpenFile } from "../fs/file.ts";
+import { mountOf } from "../fs/mount.ts";
 import type { Kernel } from "../kernel.ts";
 import { brk } from "../mm/brk.ts";
 import { madvise } from "../mm/madvise.ts";
@@ -29,8 +31,10 @@ function sysMmap(
   if (!anonymous && typeof file === "number") return -EBADF;
   // Huge pages come from a pool that this machine does not have.
   if ((given & MAP_HUGETLB) !== 0) return anonymous ? -ENOMEM : -EINVAL;
+  const mapped = anonymous ? null : (file as OpenFile);
   return mmap(k, task, {
-    addr: at, length, prot, flags: given, file: anonymous ? null : (file as OpenFile), pgoff: Number(bytes / BigInt(PAGE_SIZE)),
+    addr: at, length, prot, flags: given, file: mapped, pgoff: Number(bytes / BigInt(PAGE_SIZE)),
+    noexec: mapped !== null && (mountOf(k, mapped.path.mnt).flags & MS_NOEXEC) !== 0,
   });
 }
 

@@ -1,5 +1,5 @@
 /** mount(2), umount2(2), and files that only memory has (memfd_create(2)). */
-import { EBUSY, EFAULT, EINVAL, ENFILE, ENODEV, ENOSPC, ENOTDIR, EPERM } from "../abi/errno.ts";
+import { EAGAIN, EBUSY, EFAULT, EINVAL, ELOOP, ENFILE, ENODEV, ENOSPC, ENOTDIR, EPERM } from "../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../abi/capability.ts";
 import { AT_FDCWD, F_SEAL_SEAL, O_LARGEFILE, O_RDWR } from "../abi/fcntl.ts";
 import {
@@ -8,7 +8,9 @@ import {
 } from "../abi/mount.ts";
 import { isDirectory, S_IFREG } from "../abi/stat.ts";
 import { allocFile, filesLeft, type Addr } from "../fs/file.ts";
-import { attachMount, detachMount, isFileSystemType, MOUNT_MAX, mountOf, newSuperBlock, sbOf, tmpfsLimits, type Mount } from "../fs/mount.ts";
+import {
+  attachMount, detachMount, hangsBelow, isFileSystemType, MOUNT_MAX, mountOf, moveMount, newSuperBlock, sbOf, tmpfsLimits, type Mount,
+} from "../fs/mount.ts";
 import type { Node } from "../fs/namei.ts";
 import { newInode } from "../fs/new_inode.ts";
 import { getname, userPathAt } from "../fs/user_path.ts";
@@ -30,12 +32,17 @@ function optionalName(k: Kernel, task: Task, addr: Addr): string | number {
 interface MountRequest {
   source: string;
   sourceAddr: Addr;
-  type: string;
+  /** Null when none was given. */
+  type: string | null;
   flags: number;
   data: string;
 }
 
-function sysMount(k: Kernel, task: Task, [sourceAddr, target, typeAddr, how, dataAddr]: [Addr, Addr, Addr, number, Addr]): number {
+/** Flags of old programs carry this in their upper half. */
+const MS_MGC_VAL = 0xc0ed;
+
+function sysMount(k: Kernel, task: Task, [sourceAddr, target, typeAddr, given, dataAddr]: [Addr, Addr, Addr, number, Addr]): number {
+  const how = given >>> 16 === MS_MGC_VAL ? given & 0xffff : given;
   const type = optionalName(k, task, typeAddr);
   const source = optionalName(k, task, sourceAddr);
   const data = optionalName(k, task, dataAddr);
@@ -43,10 +50,10 @@ function sysMount(k: Kernel, task: Task, [sourceAddr, target, typeAddr, how, dat
   const node = userPathAt(k, task, AT_FDCWD, target);
   if (typeof node === "number") return node;
   if (!capable(task, CAP_SYS_ADMIN)) return -EPERM;
-  const request = { source, sourceAddr, type, flags: how, data };
+  const request = { source, sourceAddr, type: typeAddr === 0 ? null : type, flags: how, data };
   if ((how & MS_REMOUNT) !== 0) return remount(k, node, how);
   if ((how & PROPAGATION) !== 0) return node.dentry === mountOf(k, node.mnt).root ? 0 : -EINVAL;
-  if ((how & MS_MOVE) !== 0) return -EINVAL;
+  if ((how & MS_MOVE) !== 0 && (how & MS_BIND) === 0) return move(k, task, node, request);
   if (k.state.fs.mounts.size >= MOUNT_MAX) return -ENOSPC;
   return (how & MS_BIND) !== 0 ? bind(k, task, node, request) : mountNew(k, node, request);
 }
@@ -76,13 +83,31 @@ function bind(k: Kernel, task: Task, node: Node, { sourceAddr, source }: MountRe
   return 0;
 }
 
+/** Hangs a mount somewhere else; not the root, and not inside itself. */
+function move(k: Kernel, task: Task, node: Node, { sourceAddr, source }: MountRequest): number {
+  if (source === "") return -EINVAL;
+  const from = userPathAt(k, task, AT_FDCWD, sourceAddr);
+  if (typeof from === "number") return from;
+  const mount = mountOf(k, from.mnt);
+  if (from.dentry !== mount.root || mount.parent === mount.id || isDirectory(from.inode.mode) !== isDirectory(node.inode.mode)) return -EINVAL;
+  if (hangsBelow(k, node.mnt, mount)) return -ELOOP;
+  moveMount(k, mount, node);
+  return 0;
+}
+
+/** What tmpfs takes without looking at it: flags that mount(2) has of its own, and huge pages. */
+const ACCEPTED = /^(ro|rw|sync|async|dirsync|lazytime|nolazytime|mand|nomand|inode32|inode64|huge=(never|always|within_size|advise)|mpol=\S+)$/;
+
 /** mode=, size= and nr_inodes= of a tmpfs; null for anything else. */
-function tmpfsOptions(k: Kernel, data: string): { mode: number; maxPages: number; maxInodes: number; options: string } | null {
-  const set = { mode: 0o1777, ...tmpfsLimits(k), options: data };
+function tmpfsOptions(k: Kernel, data: string): { mode: number; uid: number; gid: number; maxPages: number; maxInodes: number; options: string } | null {
+  const set = { mode: 0o1777, uid: 0, gid: 0, ...tmpfsLimits(k), options: data };
   for (const option of data.split(",").filter((one) => one !== "")) {
+    if (ACCEPTED.test(option)) continue;
     const [, name, digits, unit] = /^(mode|size|nr_inodes|uid|gid)=([0-9]+)([kmg%]?)$/i.exec(option) ?? [];
     if (name === undefined) return null;
     const scale = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }[unit.toLowerCase()] ?? 1;
+    if (name === "uid" || name === "gid") set[name] = Number(digits);
+    if (name === "mode" && !/^[0-7]+$/.test(digits)) return null;
     if (name === "mode") set.mode = Number.parseInt(digits, 8) & 0o7777;
     if (name === "nr_inodes") set.maxInodes = Math.min(set.maxInodes, Number(digits) * scale);
     if (name === "size") {
@@ -94,7 +119,7 @@ function tmpfsOptions(k: Kernel, data: string): { mode: number; maxPages: number
 }
 
 function mountNew(k: Kernel, node: Node, { type, source, flags: how, data }: MountRequest): number {
-  if (type === "") return -EINVAL;
+  if (type === null) return -EINVAL;
   if (!isFileSystemType(type)) return -ENODEV;
   if (!isDirectory(node.inode.mode)) return -ENOTDIR;
   const options = type === "tmpfs" ? tmpfsOptions(k, data) : { options: "" };
@@ -110,10 +135,14 @@ function sysUmount2(k: Kernel, task: Task, [target, how]: [Addr, number]): numbe
   const node = userPathAt(k, task, AT_FDCWD, target, { follow: (how & UMOUNT_NOFOLLOW) === 0 });
   if (typeof node === "number") return node;
   const mount = mountOf(k, node.mnt);
-  if (node.dentry !== mount.root) return -EINVAL;
   if (!capable(task, CAP_SYS_ADMIN)) return -EPERM;
-  if (mount.parent === mount.id) return -EINVAL;
+  if (node.dentry !== mount.root || mount.parent === mount.id) return -EINVAL;
+  if ((how & MNT_EXPIRE) !== 0 && (how & (MNT_FORCE | MNT_DETACH)) !== 0) return -EINVAL;
   if ((how & MNT_DETACH) === 0 && mount.refs > 0) return -EBUSY;
+  if ((how & MNT_EXPIRE) !== 0 && !mount.expiring) {
+    mount.expiring = true;
+    return -EAGAIN;
+  }
   detachMount(k, mount);
   return 0;
 }
@@ -145,7 +174,7 @@ function sysMemfdCreate(k: Kernel, task: Task, [nameAddr, how]: [Addr, number]):
 export const mountRows: Rows = {
   mount: {
     x86_64: 165, args: [path("source"), path("target"), path("filesystemtype"), flags("mountflags", mountFlags), path("data")],
-    run: sysMount, partial: "MS_MOVE is refused, mounts do not propagate, MS_REC binds one mount only",
+    run: sysMount, partial: "mounts do not propagate, MS_REC binds one mount only",
   },
   umount2: { x86_64: 166, args: [path("target"), flags("flags", umountFlags)], run: sysUmount2 },
   memfd_create: {
