@@ -1,7 +1,9 @@
 /** The report's table of simrupt, row by row over HTTP, as a caller would check it who knows the documentation alone. */
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bytesOf, newSession, refusal, type Answer, type Machine, type Process, type Session } from "./client.ts";
-import { startServer, type Server } from "./server.ts";
+import { ask, bytesOf, newSession, refusal, Session, type Answer, type Machine, type Process } from "./client.ts";
+import { newDatabase, startServer, type Server } from "./server.ts";
 
 let server: Server;
 beforeAll(async () => void (server = await startServer()));
@@ -208,6 +210,37 @@ test("a reader asleep goes on after a restore of the session", async () => {
   expect((await session.callState(asleep.callId)).state).toBe("sleeping");
   await advance(session, 60);
   expect(bytesOf((await session.callState(asleep.callId)).buf).toString()).toBe(characters(1, 3));
+});
+
+test("a cat asleep survives kill -9 of the server, and goes on in a fork too", async () => {
+  const database = newDatabase();
+  let own = await startServer({ database });
+  try {
+    const session = await newSession(own.url);
+    await session.insmod("simrupt");
+    const { callId } = JSON.parse((await session.ask("POST", "/commands", { json: { script: "timeout 2 cat /dev/simrupt" }, wait: 0 })).text) as { callId: string };
+    await advance(session, 1000);
+    const { id } = await session.json<{ id: string }>("POST", "/snapshots", { json: { name: "asleep" } });
+    await advance(session, 500);
+    await own.end("SIGKILL");
+    own = await startServer({ database });
+    session.url = own.url;
+    expect((await session.callState(callId)).state).toBe("sleeping");
+    await advance(session, 600);
+    const ended = await session.callState(callId) as unknown as Ended;
+    expect([ended.stdout, ended.exit]).toEqual([characters(19), 124]);
+    // The fork is the kernel as it was; its reader is a process like any other.
+    const fork = JSON.parse((await ask(own.url, session.token, "POST", "/v1/sessions", { json: { from: id } })).text) as { id: string; token: string };
+    const other = new Session(own.url, fork.id, fork.token);
+    expect((await other.cat("/sys/module/simrupt/refcnt")).toString()).toBe("1\n");
+    await advance(other, 1200);
+    expect((await other.cat("/sys/module/simrupt/refcnt")).toString()).toBe("0\n");
+    expect((await other.dmesg()).at(-1)).toBe("release, current cnt: 0");
+    expect(ticks(await other.dmesg()).filter((line) => line.endsWith("simrupt_work_func"))).toHaveLength(19);
+  } finally {
+    await own.end();
+    rmSync(dirname(database), { recursive: true, force: true });
+  }
 });
 
 test("a real clock streams about 9.6 bytes a second to a reader that waits", async () => {
