@@ -14,7 +14,8 @@ export function allocPid(k: Kernel): number {
   for (;;) {
     const pid = sched.nextPid++;
     if (sched.nextPid >= PID_MAX) sched.nextPid = RESERVED_PIDS;
-    if (!sched.tasks.has(pid) && !taken.has(pid)) return pid;
+    // A kernel thread that somebody still asks about keeps its number.
+    if (!sched.tasks.has(pid) && !taken.has(pid) && !sched.kthreads.has(pid)) return pid;
   }
 }
 

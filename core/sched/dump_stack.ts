@@ -23,11 +23,10 @@ export function callerTrace(k: Kernel): string[] {
 }
 
 /** `CPU: 0 PID: 124 Comm: insmod Tainted: …` and the machine's name. */
-export function printContext(k: Kernel, level = WARNING): void {
-  const task = current(k);
+export function printContext(k: Kernel, level = WARNING, task: Task | null = current(k)): void {
   const tainted = printTainted(k.state.modules.taint);
   const build = UTS_VERSION.slice(0, UTS_VERSION.indexOf(" "));
-  printk(k, level, `CPU: ${k.turn.cpu} PID: ${task?.tid ?? 0} Comm: ${task?.comm ?? `swapper/${k.turn.cpu}`} ${tainted} ${UTS_RELEASE} ${build}`);
+  printk(k, level, `CPU: ${task?.cpu ?? k.turn.cpu} PID: ${task?.tid ?? 0} Comm: ${task?.comm ?? `swapper/${k.turn.cpu}`} ${tainted} ${UTS_RELEASE} ${build}`);
   printk(k, level, "Hardware name: syslab, BIOS 6.1 01/01/2024");
 }
 

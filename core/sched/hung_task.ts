@@ -12,6 +12,7 @@ import { printTrace } from "./dump_stack.ts";
 import { heldBy, lockLine } from "./lockdep_held.ts";
 import { debugLocks } from "./lockdep.ts";
 import { printk } from "./printk.ts";
+import { SLOWPATH } from "./soft_lockup.ts";
 import { stackOf } from "./stack_trace.ts";
 import { printTainted } from "./taint.ts";
 import { groupOf, taskOf, type Task } from "./task.ts";
@@ -43,9 +44,9 @@ function nextRound(k: Kernel, tick: number): number {
 
 const roundNs = (k: Kernel, tick: number): number => tickTimeNs(k, tick);
 
-/** A sleep that a round may tell of: neither parked threads nor those that a fatal signal wakes. */
+/** A sleep that a round may tell of: neither parked threads, nor those that a fatal signal wakes, nor what stands for spinning. */
 function mayHang(k: Kernel, task: Task): boolean {
-  return task.sleep?.mode === "uninterruptible" && k.state.sched.kthreads.get(task.tid)?.parked !== true;
+  return task.sleep?.mode === "uninterruptible" && task.sleep.wchan !== SLOWPATH && k.state.sched.kthreads.get(task.tid)?.parked !== true;
 }
 
 /** An uninterruptible sleep begins that may last: the next round looks at it. */

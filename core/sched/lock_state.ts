@@ -118,6 +118,8 @@ export interface LockdepState {
   mightSleepNs: number;
   /** The timer of khungtaskd's next round, 0 while nobody sleeps uninterruptibly. */
   hungTimer: number;
+  /** The timer of the watchdog's next look, 0 while nobody spins without end. */
+  softTimer: number;
 }
 
 /** A callback that waits for a grace period. */
@@ -152,7 +154,7 @@ export interface LocksState {
 export const locksInit = (): LocksState => ({ locks: new Map(), next: 1 });
 
 export const lockdepInit = (): LockdepState => ({
-  held: new Map(), edges: new Map(), usage: new Map(), reported: [], rcuDepth: new Map(), mightSleepNs: -1, hungTimer: 0,
+  held: new Map(), edges: new Map(), usage: new Map(), reported: [], rcuDepth: new Map(), mightSleepNs: -1, hungTimer: 0, softTimer: 0,
 });
 
 export const rcuInit = (): RcuState => ({ completed: 0, started: 0, readers: [], timer: 0, callbacks: new Map(), ready: [], queued: 0, invoked: 0, queue: 0 });

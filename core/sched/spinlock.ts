@@ -8,6 +8,7 @@ import { dropHeld, lockAcquire, lockRelease } from "./lockdep.ts";
 import { addLock, lockOf } from "./locks.ts";
 import type { SpinLock } from "./lock_state.ts";
 import { inTask, localBhDisable, localBhEnable, localIrqDisable, localIrqEnable, localIrqRestore, localIrqSave, preemptDisable, preemptEnable } from "./preempt.ts";
+import { SLOWPATH, watchSpin } from "./soft_lockup.ts";
 import { to, type Action } from "./steps.ts";
 import { taskOf } from "./task.ts";
 import { sleepOn, wake } from "./wait_queue.ts";
@@ -30,7 +31,8 @@ export function spin(k: Kernel, holder: number, queue: number): Action {
   const task = taskOf(k, k.turn.current);
   const owner = k.state.sched.tasks.get(holder);
   if (owner === undefined || owner === task || owner.state !== "runnable" || owner.cpu === k.turn.cpu) {
-    return sleepOn(queue, { mode: "uninterruptible", wchan: "native_queued_spin_lock_slowpath" });
+    watchSpin(k);
+    return sleepOn(queue, { mode: "uninterruptible", wchan: SLOWPATH });
   }
   const { cpus } = k.state.sched;
   charge(k, Math.max(costs(k).stepNs, cpus[owner.cpu].clockNs - cpus[k.turn.cpu].clockNs));

@@ -206,6 +206,13 @@ describe("spinlocks", () => {
     m.advance(20);
     expect(dmesg(m)).toContain("WARNING: possible recursive locking detected");
     expect(told(m)).toEqual([]);
+    expect(has(dmesg(m), "soft lockup")).toBe(0);
+    m.advance(300_000);
+    const lines = dmesg(m).filter((line) => line.includes("soft lockup"));
+    expect(lines.slice(0, 2).map((line) => line.replace(/\d+\]/, "N]"))).toEqual([
+      "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [t:N]", "watchdog: BUG: soft lockup - CPU#0 stuck for 52s! [t:N]",
+    ]);
+    expect(has(dmesg(m), "blocked for more than"), "it does not sleep").toBe(0);
   });
 });
 
