@@ -1,10 +1,11 @@
 /** stat(2) and its kin, access(2), readlink(2), statfs(2), and where a process stands in the tree. */
-import { EACCES, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, EROFS } from "../abi/errno.ts";
+import { EACCES, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE, EROFS } from "../abi/errno.ts";
 import { CAP_SYS_CHROOT } from "../abi/capability.ts";
 import {
   accessModes, AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_DONT_SYNC, AT_STATX_FORCE_SYNC, AT_STATX_SYNC_TYPE,
   AT_SYMLINK_NOFOLLOW, atFlags, faccessatFlags, statxFlags, W_OK, X_OK,
 } from "../abi/fcntl.ts";
+import { PATH_MAX } from "../abi/limits.ts";
 import { MS_NOEXEC } from "../abi/mount.ts";
 import { formatFlags } from "../abi/flags.ts";
 import { newDecodeDev } from "../abi/dev_t.ts";
@@ -112,6 +113,7 @@ function sysGetcwd(k: Kernel, task: Task, [buf, length]: [Addr, number | bigint]
   const { path: text, reachable, deleted } = pathText(k, cwd, root);
   if (deleted) return -ENOENT;
   const bytes = nameBytes(`${reachable ? "" : "(unreachable)"}${text}\0`);
+  if (bytes.length > PATH_MAX) return -ENAMETOOLONG;
   if (bytes.length > length) return -ERANGE;
   return copyOut(k, task, buf, bytes) < 0 ? -EFAULT : bytes.length;
 }
