@@ -28,6 +28,7 @@ export { moduleCatalogue, moduleList, moduleView, modinfo, lsmod } from "./modul
 export { dmesgText, dmesgLine } from "./drivers/dmesg.ts";
 export { SNAPSHOT_FORMAT } from "./snapshot.ts";
 export { MACHINE_LIMITS, DEFAULT_MACHINE } from "./machine.ts";
+export { terminalView, type TerminalView } from "./programs/terminal.ts";
 export { COMMAND_LIMITS } from "./programs/command.ts";
 export { errnoMessage, errnoName, errnoNumber } from "./abi/errno.ts";
 export { signalName, signalNumber } from "./abi/signal.ts";
@@ -35,7 +36,7 @@ export type * from "./input.ts";
 export type { Kernel } from "./kernel.ts";
 
 /** Changes with every change of behaviour that a journal would notice. */
-export const CORE_VERSION = "0.1.0";
+export const CORE_VERSION = "0.2.0";
 
 /** The whole state as canonical bytes. */
 export function snapshot(k: Kernel): Uint8Array {

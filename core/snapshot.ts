@@ -5,8 +5,11 @@
 import { assert } from "./lib/assert.ts";
 import { utf8Decode, utf8Encode } from "./lib/bytes.ts";
 
-/** Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before. */
-export const SNAPSHOT_FORMAT = 1;
+/**
+ * Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before.
+ * Format 1, of the time before the fair scheduler, has none: sessions kept in it are replayed from their journal's first row.
+ */
+export const SNAPSHOT_FORMAT = 2;
 
 const MAGIC = [0x53, 0x59, 0x53, 0x4c];
 
