@@ -1,5 +1,5 @@
 /** Making a process or a thread out of the running one (clone(2), kernel/fork.c). */
-import { EAGAIN, EINVAL, EPERM } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, ENFILE, EPERM, isErrno } from "../abi/errno.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../abi/capability.ts";
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS, CLONE_NEWCGROUP, CLONE_NEWIPC,
@@ -7,10 +7,11 @@ import {
   CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, SCHED_FIFO, SCHED_RR,
 } from "../abi/clone.ts";
 import { RLIMIT_NPROC, TASK_SIZE } from "../abi/limits.ts";
-import { exitFiles, forkFiles } from "../fs/fd_table.ts";
+import { exitFiles, forkFiles, installFd, putFd, takeFd } from "../fs/fd_table.ts";
+import { filesLeft } from "../fs/file.ts";
 import { exitFs, forkFs } from "../fs/fs_struct.ts";
 import type { Kernel } from "../kernel.ts";
-import { must } from "../lib/assert.ts";
+import { assert, must } from "../lib/assert.ts";
 import { forkSpace, shareSpace } from "../mm/fork.ts";
 import { putUser32, type Addr } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
@@ -25,6 +26,7 @@ import { addGroup, announce, blankGroup, blankTask, newHandlers } from "./create
 import { INIT_PID, PROCESS_LIMIT } from "./limits.ts";
 import { sampleLoad } from "../sched/loadavg.ts";
 import { allocPid } from "./pid.ts";
+import { createPidfd } from "./pidfd.ts";
 import { putHandlers, removeGroup } from "./reap.ts";
 
 export interface CloneRequest {
@@ -34,6 +36,8 @@ export interface CloneRequest {
   /** Where the parent, and where the child, finds the child's tid. */
   parentTid: Addr;
   childTid: Addr;
+  /** Where the parent finds the child's pidfd (CLONE_PIDFD). */
+  pidfd: Addr;
   /** The thread pointer of CLONE_SETTLS. */
   tls: Addr;
 }
@@ -51,8 +55,9 @@ function checkFlags(k: Kernel, task: Task, { flags, tls }: CloneRequest): number
   if (has(flags, CLONE_SIGHAND) && !has(flags, CLONE_VM)) return -EINVAL;
   if (has(flags, CLONE_PARENT) && task.tgid === INIT_PID) return -EINVAL;
   if (has(flags, CLONE_THREAD) && (has(flags, CLONE_NEWUSER) || has(flags, CLONE_NEWPID))) return -EINVAL;
-  // Differs from Linux: there are no pidfds and no namespaces.
-  if (has(flags, CLONE_PIDFD) || has(flags, CLONE_NEWUSER)) return -EINVAL;
+  if (has(flags, CLONE_PIDFD) && has(flags, CLONE_THREAD)) return -EINVAL;
+  // Differs from Linux: there are no namespaces.
+  if (has(flags, CLONE_NEWUSER)) return -EINVAL;
   const { cred } = task;
   if (userTasks(k, cred.uid) + 1 > rlimit(k, task, RLIMIT_NPROC) && cred.uid !== 0
     && !capable(task, CAP_SYS_RESOURCE) && !capable(task, CAP_SYS_ADMIN)) return -EAGAIN;
@@ -149,6 +154,8 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
   if (has(flags, CLONE_PIDFD) && has(flags, CLONE_DETACHED)) return -EINVAL;
   const refused = checkFlags(k, parent, request);
   if (refused !== 0) return refused;
+  const pidfd = has(flags, CLONE_PIDFD) ? pidfdPlace(k, parent, request.pidfd) : -1;
+  if (isErrno(pidfd) && has(flags, CLONE_PIDFD)) return pidfd;
   const thread = has(flags, CLONE_THREAD);
   sampleLoad(k);
   charge(k, costs(k).forkNs);
@@ -164,6 +171,7 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
     removeGroup(k, groupOf(k, child));
     return error;
   }
+  if (pidfd >= 0) givePidfd(k, parent, child, pidfd);
   if (has(flags, CLONE_PARENT_SETTID)) putUser32(k, parent, request.parentTid, child.tid);
   if (has(flags, CLONE_CHILD_SETTID)) putUser32(k, child, request.childTid, child.tid);
   if (child.kind === "program") {
@@ -172,6 +180,23 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
   }
   if (!thread) announce(k, child);
   return has(flags, CLONE_VFORK) ? waitForVfork(parent, groupOf(k, child), child) : child.tid;
+}
+
+/** The descriptor that the child's pidfd is to get, told at `at`; -EMFILE, -ENFILE, -EFAULT. */
+function pidfdPlace(k: Kernel, task: Task, at: Addr): number {
+  if (!filesLeft(k)) return -ENFILE;
+  const fd = takeFd(k, task);
+  if (fd < 0) return fd;
+  putFd(k, task, fd);
+  return putUser32(k, task, at, fd) ? fd : -EFAULT;
+}
+
+/** The parent alone gets a descriptor of the child (CLONE_PIDFD). */
+function givePidfd(k: Kernel, parent: Task, child: Task, fd: number): void {
+  const file = createPidfd(k, groupOf(k, child), 0);
+  assert(typeof file === "object", "no room for a pidfd");
+  assert(takeFd(k, parent) === fd, "another descriptor for a pidfd");
+  installFd(k, parent, fd, file, true);
 }
 
 function shareMemory(k: Kernel, parent: Task, child: Task): number {

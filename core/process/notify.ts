@@ -10,6 +10,7 @@ import { taskOf, type ThreadGroup } from "../sched/task.ts";
 import { wake } from "../sched/wait_queue.ts";
 import { INIT_PID, KTHREADD_PID } from "./limits.ts";
 import { groupsOfPgrp } from "./pid.ts";
+import { notifyPidfds } from "./pidfd.ts";
 
 /** si_code and si_status of a death. */
 export function deathInfo(status: number): { code: number; status: number } {
@@ -22,6 +23,7 @@ export function deathInfo(status: number): { code: number; status: number } {
  * its children or is init, which reaps all, or the caller that made the process took it back.
  */
 export function notifyExit(k: Kernel, group: ThreadGroup): boolean {
+  notifyPidfds(k, group);
   const parent = k.state.sched.groups.get(group.parent);
   if (parent === undefined || parent.tgid === INIT_PID || parent.tgid === KTHREADD_PID) return true;
   const leader = taskOf(k, group.threads[0]);

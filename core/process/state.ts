@@ -8,11 +8,13 @@ export interface ProcessState {
   domainname: string;
   /** Who sleeps on futexes, in the order in which they came. */
   futexWaiters: FutexWaiter[];
+  /** Open pidfds by the pid that they were opened for. */
+  pidfds: Map<number, number[]>;
   load: LoadSample;
 }
 
 export function processInit(): ProcessState {
   return {
-    nodename: UTS_NODENAME, domainname: UTS_DOMAINNAME, futexWaiters: [], load: { loads: [0, 0, 0], samples: 0, nextNs: 0 },
+    nodename: UTS_NODENAME, domainname: UTS_DOMAINNAME, futexWaiters: [], pidfds: new Map(), load: { loads: [0, 0, 0], samples: 0, nextNs: 0 },
   };
 }

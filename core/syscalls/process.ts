@@ -34,11 +34,11 @@ import { scalarOut, strings } from "./vectors.ts";
 
 type Word = number | bigint;
 
-const NONE = { parentTid: 0, childTid: 0, tls: 0 };
+const NONE = { parentTid: 0, childTid: 0, tls: 0, pidfd: 0 };
 
 function sysClone(k: Kernel, task: Task, [given, , parentTid, childTid, tls]: [number, Addr, Addr, Addr, Addr]): SyscallResult {
   const bits = given >>> 0;
-  const request = { flags: (bits & ~CSIGNAL) >>> 0, exitSignal: bits & CSIGNAL, parentTid, childTid, tls };
+  const request = { flags: (bits & ~CSIGNAL) >>> 0, exitSignal: bits & CSIGNAL, parentTid, childTid, tls, pidfd: parentTid };
   // pidfds come back where parent_tid points to: both cannot.
   if ((bits & CLONE_PIDFD) !== 0 && (bits & CLONE_PARENT_SETTID) !== 0) return -EINVAL;
   return cloneTask(k, task, request);
@@ -69,7 +69,7 @@ function sysClone3(k: Kernel, task: Task, [args, length]: [Addr, Word]): Syscall
   if (wanted.set_tid !== 0) return -EPERM;
   if (flag(CLONE_INTO_CGROUP) || flag(CLONE_NEWTIME)) return flag(CLONE_INTO_CGROUP) ? -EBADF : -EPERM;
   return cloneTask(k, task, {
-    flags: Number(bits), exitSignal: Number(wanted.exit_signal), parentTid: wanted.parent_tid, childTid: wanted.child_tid, tls: wanted.tls,
+    flags: Number(bits), exitSignal: Number(wanted.exit_signal), parentTid: wanted.parent_tid, childTid: wanted.child_tid, tls: wanted.tls, pidfd: wanted.pidfd,
   });
 }
 
@@ -155,7 +155,7 @@ function parentTidOut(name: string): ArgType {
   const plain = scalarOut(name, "i32");
   return {
     ...plain,
-    output: (register, view) => ((uint32(view.reg("flags")) & CLONE_PARENT_SETTID) !== 0 ? plain.output?.(register, view) : undefined),
+    output: (register, view) => ((uint32(view.reg("flags")) & (CLONE_PARENT_SETTID | CLONE_PIDFD)) !== 0 ? plain.output?.(register, view) : undefined),
   };
 }
 
@@ -166,7 +166,7 @@ export const processRows: Rows = {
   clone: {
     x86_64: 56,
     args: [cloneFlagBits("flags"), addr("stack"), parentTidOut("parent_tid"), addr("child_tid"), ulong("tls")],
-    run: sysClone, partial: "the child is driven by the caller; no namespaces, no CLONE_PIDFD",
+    run: sysClone, partial: "the child is driven by the caller; no namespaces",
   },
   fork: {
     x86_64: 57, args: [], run: (k, task) => cloneTask(k, task, { flags: 0, exitSignal: SIGCHLD, ...NONE }),
@@ -198,6 +198,6 @@ export const processRows: Rows = {
   },
   clone3: {
     x86_64: 435, args: [structIn("cl_args", cloneArgs), size("size", "cl_args")], run: sysClone3,
-    partial: "the child is driven by the caller; no namespaces, no pidfds, no cgroups, no chosen pids",
+    partial: "the child is driven by the caller; no namespaces, no cgroups, no chosen pids",
   },
 };

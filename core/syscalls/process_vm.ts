@@ -25,7 +25,7 @@ const IOVEC_BYTES = 16;
 const DUMPABLE = 1;
 
 /** PTRACE_MODE_ATTACH_REALCREDS: whether the task may do as it likes with another's memory. */
-function mayAttach(task: Task, target: Task): boolean {
+export function mayAttach(task: Task, target: Task): boolean {
   if (task.tgid === target.tgid || capable(task, CAP_SYS_PTRACE)) return true;
   const { uid, gid } = task.cred;
   const { cred } = target;

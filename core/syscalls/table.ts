@@ -18,6 +18,7 @@ import { moduleRows } from "./module.ts";
 import { mountRows } from "./mount.ts";
 import { namespaceRows } from "./namespace.ts";
 import { openRows } from "./open.ts";
+import { pidfdRows } from "./pidfd.ts";
 import { pipeRows } from "./pipe.ts";
 import { pollRows } from "./poll.ts";
 import { prctlRows } from "./prctl.ts";
@@ -39,7 +40,7 @@ import { xattrRows } from "./xattr.ts";
 
 export const families: Rows[] = [
   credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
-  itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pipeRows,
+  itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pidfdRows, pipeRows,
   pollRows, prctlRows, processRows, processVmRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
   sockoptRows, ssmemRows, statRows, timeRows, waitRows, xattrRows,
 ];

@@ -1,5 +1,6 @@
 /** Waiting for children: wait4(2), waitid(2). */
-import { EBADF, ECHILD, EFAULT, EINVAL, ESRCH } from "../abi/errno.ts";
+import { EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, ESRCH } from "../abi/errno.ts";
+import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { encodeStruct } from "../abi/layout.ts";
 import { rusageLayout } from "../abi/resource.ts";
 import { siginfoChildLayout, SIGCHLD } from "../abi/signal.ts";
@@ -7,8 +8,10 @@ import {
   P_ALL, P_PGID, P_PID, P_PIDFD, waitidTypes, waitOptions, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, WUNTRACED, __WALL, __WCLONE,
   __WNOTHREAD,
 } from "../abi/wait.ts";
+import { fget } from "../fs/fd_table.ts";
 import type { Kernel } from "../kernel.ts";
 import { putUser32, type Addr } from "../mm/usercopy.ts";
+import { groupOfPidfd } from "../process/pidfd.ts";
 import { lookForChild, type WaitFor } from "../process/wait.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
@@ -45,15 +48,23 @@ function wait4Target(k: Kernel, task: Task, pid: number): Omit<WaitFor, "options
   return pid === 0 ? { type: P_PGID, id: groupOf(k, task).pgid } : { type: P_PID, id: pid };
 }
 
-function waitidTarget(k: Kernel, task: Task, type: number, id: number): Omit<WaitFor, "options"> | number {
+function waitidTarget(k: Kernel, task: Task, type: number, id: number): Omit<WaitFor, "options"> & { nonblock?: boolean } | number {
   switch (type) {
     case P_ALL: return { type, id: 0 };
     case P_PID: return id <= 0 ? -EINVAL : { type, id };
     case P_PGID: return id < 0 ? -EINVAL : { type, id: id === 0 ? groupOf(k, task).pgid : id };
-    // Differs from Linux: there are no pidfds.
-    case P_PIDFD: return id < 0 ? -EINVAL : -EBADF;
+    case P_PIDFD: return id < 0 ? -EINVAL : pidfdTarget(k, task, id);
     default: return -EINVAL;
   }
+}
+
+/** The process that a descriptor names; -EBADF. One that is gone is nobody's child. */
+function pidfdTarget(k: Kernel, task: Task, fd: number): Omit<WaitFor, "options"> & { nonblock: boolean } | number {
+  const file = fget(k, task, fd);
+  if (typeof file === "number") return file;
+  const group = groupOfPidfd(k, file);
+  if (group === -EBADF) return group;
+  return { type: P_PID, id: typeof group === "number" ? -1 : group.tgid, nonblock: (file.flags & O_NONBLOCK) !== 0 };
 }
 
 /** As Linux: the answer `ret` comes with a siginfo of zeros, and a bad place for that is EFAULT. */
@@ -65,9 +76,12 @@ function sysWaitid(k: Kernel, task: Task, [type, id, infop, options, rusage]: [n
   const known = (options & ~WAITID_OPTIONS) === 0 && (options & (WEXITED | WSTOPPED | WCONTINUED)) !== 0;
   const target = known ? waitidTarget(k, task, type, id) : -EINVAL;
   if (typeof target === "number") return withoutInfo(k, task, infop, target);
-  const result = lookForChild(k, task, { ...target, options });
+  const result = lookForChild(k, task, { type: target.type, id: target.id, options });
   if (result === null) return withoutInfo(k, task, infop, -ECHILD);
-  if (result === "none") return (options & WNOHANG) === 0 ? sleep(k, task) : withoutInfo(k, task, infop, 0);
+  if (result === "none") {
+    if ((options & WNOHANG) !== 0) return withoutInfo(k, task, infop, 0);
+    return target.nonblock === true ? withoutInfo(k, task, infop, -EAGAIN) : sleep(k, task);
+  }
   const { pid, uid, code, status, usage } = result;
   if (rusage !== 0 && give(k, task, rusage, rusageBytes(usage)) !== 0) return -EFAULT;
   if (infop === 0) return 0;
@@ -88,6 +102,6 @@ export const waitRows: Rows = {
       choice("idtype", waitidTypes), int("id"), structOut("infop", structCodec("siginfo_t", siginfoChildLayout)), flags("options", waitOptions),
       structOut("rusage", rusage),
     ],
-    run: sysWaitid, partial: "P_PIDFD: there are no pidfds",
+    run: sysWaitid,
   },
 };

@@ -231,3 +231,28 @@ test("the invariants see a process that is broken", () => {
   task.state = "zombie";
   expect(processInvariants(m.kernel).join()).toContain(`zombie ${child} has memory`);
 });
+
+describe("descriptors of processes", () => {
+  test("a child's pidfd wakes who polls it, is waited for, and names nobody afterwards", () => {
+    const at = Number(call(pid, "mmap", { length: 4096, prot: 3, flags: "MAP_PRIVATE|MAP_ANONYMOUS", fd: -1, offset: 0 }).ret);
+    const child = Number(call(pid, "clone", { flags: "CLONE_PIDFD|SIGCHLD", parent_tid: { addr: at } }).ret);
+    const told = call(pid, "load", { addr: at, length: 4 }).buf as { base64: string };
+    const pidfd = Buffer.from(told.base64, "base64").readInt32LE();
+    const open = { fd: pidfd, cmd: "F_GETFD" };
+    expect(ret(pid, "fcntl", open)).toBe(1);
+    expect(ret(child, "fcntl", open)).toBe("EBADF");
+    expect(m.text(`/proc/${pid}/fdinfo/${pidfd}`)).toContain(`Pid:\t${child}\n`);
+    const poll = { fds: [{ fd: pidfd, events: "POLLIN" }], timeout: -1 };
+    const asleep = call(pid, "poll", poll);
+    expect(asleep).toMatchObject({ state: "sleeping" });
+    call(child, "exit_group", { status: 4 });
+    expect(m.stand(String(asleep.callId))).toMatchObject({ state: "returned", ret: 1, fds: [{ revents: "POLLIN" }] });
+    expect(ret(pid, "pidfd_send_signal", { pidfd, sig: 0 })).toBe(0);
+    expect(call(pid, "waitid", { idtype: "P_PIDFD", id: pidfd, options: "WEXITED" })).toMatchObject({ ret: 0, infop: { si_pid: child, si_status: 4 } });
+    expect(ret(pid, "waitid", { idtype: "P_PIDFD", id: pidfd, options: "WEXITED" })).toBe("ECHILD");
+    expect(ret(pid, "pidfd_send_signal", { pidfd, sig: 0 })).toBe("ESRCH");
+    expect(ret(pid, "close", { fd: pidfd })).toBe(0);
+    expect(m.kernel.state.process.pidfds.size).toBe(0);
+    expect(m.broken()).toEqual([]);
+  });
+});

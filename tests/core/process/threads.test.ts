@@ -71,7 +71,8 @@ describe("what threads share", () => {
     expect(ret(pid, "clone", { flags: "CLONE_THREAD" })).toBe("EINVAL");
     expect(ret(pid, "clone", { flags: "CLONE_THREAD|CLONE_SIGHAND" })).toBe("EINVAL");
     expect(ret(pid, "clone", { flags: "CLONE_SIGHAND" })).toBe("EINVAL");
-    expect(ret(pid, "clone", { flags: "CLONE_PIDFD|SIGCHLD" })).toBe("EINVAL");
+    expect(ret(pid, "clone", { flags: `${THREAD}|CLONE_PIDFD` })).toBe("EINVAL");
+    expect(ret(pid, "clone", { flags: "CLONE_PIDFD|SIGCHLD", parent_tid: null })).toBe("EFAULT");
   });
 
   test("tids are written where the flags say", () => {
