@@ -22,6 +22,7 @@ import { memoryRows } from "./syscalls/memory.ts";
 import { SLEEPING_BOUND, SLEEPING_LIMIT } from "./syscalls/state.ts";
 import { makeHome } from "./programs/home.ts";
 import { programOf } from "./programs/program.ts";
+import { openTerminal, resizeTerminal, typeBytes } from "./programs/terminal.ts";
 import { peekExpiryNs } from "./time/timer.ts";
 
 /** Steps that one call of `handle` takes when the caller names no budget. */
@@ -79,6 +80,14 @@ function act(k: Kernel, input: Acting): Output {
       return null;
     });
     case "program": return program(k, input);
+    case "openTty": {
+      const opened = openTerminal(k, input);
+      return "refused" in opened ? refuse(k, opened) : { ...settle(k), ...opened };
+    }
+    case "typeTty": case "resizeTty": {
+      const refusal = input.type === "typeTty" ? typeBytes(k, input.tty, input.base64) : resizeTerminal(k, input.tty, input.rows, input.columns);
+      return refusal === null ? settle(k) : refuse(k, refusal);
+    }
     case "interruptCall": return interruptCall(k, input.callId);
     case "makeHome":
       makeHome(k, input.path, input.uid);

@@ -38,6 +38,10 @@ export type Input =
   | (At & Called & { type: "store"; pid: number; address: string; base64: string; onFault: OnFault })
   /** A short-lived process of `uid` that runs one of the programs in `core/programs`: insmod, rmmod, a file written … */
   | (At & Called & { type: "program"; program: string; args: Json; uid: number; member: string; home: string })
+  /** A command (`{ argv }` or `{ script }`) on a fresh terminal, of which the Output tells pid and number. */
+  | (At & { type: "openTty"; command: Json; uid: number; member: string; home: string; rows: number; columns: number })
+  | (At & { type: "typeTty"; tty: number; base64: string })
+  | (At & { type: "resizeTty"; tty: number; rows: number; columns: number })
   /** Acts on a sleeping call as a signal with an empty handler without SA_RESTART. */
   | (At & { type: "interruptCall"; callId: string })
   | (At & { type: "makeHome"; path: string; uid: number })
@@ -96,6 +100,8 @@ export interface Output {
   /** The input's own answer: of a call (perhaps `sleeping`), of createProcess (`{ pid }`), of interruptCall. */
   answer?: CallAnswer;
   pid?: number;
+  /** Number of the terminal that was made. */
+  tty?: number;
   /** Calls that ended during this input, the input's own included when it had a callId. */
   ended: EndedCall[];
   events: KernelEvent[];

@@ -1,10 +1,12 @@
 /** Commands: a tool or a script as processes of the kernel, with what they print; and terminals. */
 import { z } from "zod";
-import { errnoProblem, forbidden, notImplemented } from "../errors.ts";
+import { errnoProblem, forbidden } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { defineRoute } from "../route.ts";
-import { Count, SLEEPING, SessionParams } from "../schemas.ts";
+import { SLEEPING, SessionParams } from "../schemas.ts";
+import type { Json } from "../sessions/core.ts";
 import { ensureHome, homeIn } from "../sessions/lifecycle.ts";
+import { ttyRoutes } from "./ttys.ts";
 
 const tag = "Commands";
 
@@ -34,11 +36,14 @@ const Finished = z.object({
   stderrBytes: z.string().optional(),
 }).meta({ id: "FinishedCommand" });
 
+const Started = z.object({ pid: z.number().int(), tty: z.number().int() }).meta({ id: "CommandOnTerminal" });
+
 function base64Of(input: z.output<typeof BytesIn>): string {
   if (typeof input === "string") return Buffer.from(input).toString("base64");
   return "base64" in input ? input.base64 : Buffer.from(input.hex, "hex").toString("base64");
 }
 
+const DEFAULT_SIZE = { rows: 24, columns: 80 };
 const SIGNALS: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 };
 
 export const runCommand = defineRoute({
@@ -48,14 +53,29 @@ export const runCommand = defineRoute({
     + "and who goes on writing gets SIGPIPE. DELETE of its call kills its processes.",
   params: SessionParams,
   body: Command,
-  responses: { 200: { description: "It has ended", json: Finished }, 202: SLEEPING },
+  responses: {
+    200: { description: "It has ended", json: Finished },
+    201: { description: "It runs on a terminal", json: Started, headers: { Location: "The terminal" } },
+    202: SLEEPING,
+  },
   handle({ params, body, caller, request }, { sessions }) {
     if (caller.role === "student" && body.uid !== undefined && body.uid !== caller.uid) {
       throw forbidden(`A student's commands run as its own uid, ${caller.uid}.`);
     }
-    if (body.tty === true) throw notImplemented("Terminals come with a later release.");
     const uid = body.uid ?? caller.uid;
     const { argv, script, stdin } = body;
+    if (body.tty === true) return sessions.actAtOnce(params.sid, {
+      request,
+      input(live, session) {
+        ensureHome(sessions, session, live, caller);
+        const command: Json = argv === undefined ? { script: script ?? "" } : { argv };
+        return { type: "openTty", command, uid, member: caller.memberId, home: homeIn(live.kernel, uid), ...DEFAULT_SIZE };
+      },
+      reply({ output }) {
+        const { pid = 0, tty = 0 } = output ?? {};
+        return { status: 201 as const, json: { pid, tty }, headers: { Location: `/v1/sessions/${params.sid}/ttys/${tty}` } };
+      },
+    });
     return sessions.act(params.sid, {
       request,
       input(live, session) {
@@ -81,15 +101,4 @@ export const runCommand = defineRoute({
   },
 });
 
-const TtyParams = SessionParams.extend({ n: Count(4_095) });
-const later = () => {
-  throw notImplemented("Terminals come with a later release.");
-};
-
-export const commandRoutes = [
-  runCommand,
-  ...(["get", "post", "patch"] as const).map((method) => defineRoute({
-    id: `${method}Tty`, method, path: "/v1/sessions/{sid}/ttys/{n}", tag, access: method === "get" ? "events.read" : "commands",
-    summary: "A terminal (later)", params: TtyParams, responses: { 501: { description: "Not in this release" } }, handle: later,
-  })),
-];
+export const commandRoutes = [runCommand, ...ttyRoutes];

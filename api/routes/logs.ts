@@ -23,7 +23,7 @@ function takePlace(session: Session): void {
 }
 
 /** Follows a ring from the kernel as it is now. */
-async function stream<C>(
+export async function stream<C>(
   sessions: Sessions, sid: string, { memberId }: Caller, request: RequestInfo, source: Source<C>, fromStart: boolean, check: (kernel: Kernel) => void = () => {},
 ): Promise<{ status: 200; events: Follow }> {
   const session = await sessions.find(sid);

@@ -3,11 +3,11 @@ export {
   COMMAND_LIMITS, CORE_VERSION, DEFAULT_MACHINE, MACHINE_LIMITS,
   boot, callRecord, clockView, dmesgText, errnoMessage, errnoName, errnoNumber, handle, knowsCall, logRecords, lsmod, memberOf, modinfo,
   moduleCatalogue, moduleList, moduleView, nextTimerNs, prepare, processList, processView, readMemory, reseed, restore, signalNumber, snapshot,
-  syscallCatalogue, traceLines, view,
+  syscallCatalogue, terminalView, traceLines, view,
 } from "../../core/index.ts";
 export type {
   ArgumentView, BootInput, CallAnswer, CallRequest, ClockView, EndedCall, Input, Json, Kernel, KernelEvent, Machine, MachineOptions,
-  Output, ProcessView, Refusal, SyscallView,
+  Output, ProcessView, Refusal, SyscallView, TerminalView,
 } from "../../core/index.ts";
 
 /** One record of the kernel log. */

@@ -1,6 +1,12 @@
 /** Devices at boot: the numbers that a default kernel registers, and those devices that exist here. */
 import { ENODEV } from "../abi/errno.ts";
 import { MKDEV } from "../abi/dev_t.ts";
+import { MS_NOEXEC, MS_NOSUID, MS_RELATIME } from "../abi/mount.ts";
+import { S_IFDIR } from "../abi/stat.ts";
+import { makeDirectories } from "../fs/boot.ts";
+import { attachMount, newSuperBlock } from "../fs/mount.ts";
+import { assert } from "../lib/assert.ts";
+import { PTY_MAX } from "./pty.ts";
 import type { Kernel } from "../kernel.ts";
 import { cdevAdd, registerChrdevRegion } from "../fs/char_dev.ts";
 import { classCreate, deviceCreate } from "../fs/class.ts";
@@ -23,7 +29,7 @@ const REGIONS: readonly [number, number, number, string][] = [
 const DEVICES: readonly [string, number, number, string, number][] = [
   ["mem", 1, 3, "null", 0o666], ["mem", 1, 5, "zero", 0o666], ["mem", 1, 7, "full", 0o666], ["mem", 1, 8, "random", 0o666],
   ["mem", 1, 9, "urandom", 0o666], ["mem", 1, 11, "kmsg", 0o644],
-  ["tty", 5, 0, "tty", 0o666], ["tty", 5, 1, "console", 0], ["tty", 4, 64, "ttyS0", 0],
+  ["tty", 5, 0, "tty", 0o666], ["tty", 5, 2, "ptmx", 0o666], ["tty", 5, 1, "console", 0], ["tty", 4, 64, "ttyS0", 0],
 ];
 const OPERATIONS: { [name: string]: string } = { ttyS0: "console" };
 
@@ -36,6 +42,13 @@ const MISC: readonly { minor: number; name: string; node?: string }[] = [
 /** Nodes whose hardware this machine lacks. */
 fileOperations("absent", { open: () => -ENODEV });
 
+/** /dev/pts, where the slaves of pseudoterminals stand. */
+function mountPts(k: Kernel): void {
+  const at = makeDirectories(k, "/dev/pts", S_IFDIR | 0o755, 0);
+  assert(typeof at === "object", "/dev/pts cannot be made");
+  attachMount(k, newSuperBlock(k, "devpts", { options: "mode=620,ptmxmode=666" }), at, { flags: MS_NOSUID | MS_NOEXEC | MS_RELATIME, source: "devpts" });
+}
+
 /** Registers them all; the tree with /dev is there. */
 export function bootDrivers(k: Kernel): void {
   for (const [major, minor, count, name] of REGIONS) registerChrdevRegion(k, MKDEV(major, minor), count, name);
@@ -46,5 +59,7 @@ export function bootDrivers(k: Kernel): void {
     cdevAdd(k, MKDEV(major, minor), 1, OPERATIONS[name] ?? name);
     deviceCreate(k, className, MKDEV(major, minor), name, { mode });
   }
+  cdevAdd(k, MKDEV(136, 0), PTY_MAX, "pts");
+  mountPts(k);
   for (const { minor, name, node } of MISC) miscRegister(k, { minor, name, ops: "absent", node });
 }

@@ -12,4 +12,5 @@ import "./mem.ts";
 import "./proc.ts";
 import "./random.ts";
 import "./syslog.ts";
+import "./pty.ts";
 import "./tty.ts";

@@ -1,6 +1,8 @@
 /** What the kernel keeps of devices: numbers given out, what opens them, classes and their devices, debugfs, /proc entries. */
 import { ueventInit, type UeventState } from "../fs/uevent_state.ts";
 
+import type { Pty } from "./tty_state.ts";
+
 /** A range of device numbers that somebody registered; /proc/devices lists them. */
 export interface ChrdevRegion {
   major: number;
@@ -77,6 +79,8 @@ export interface DriverState {
   /** What SYSLOG_ACTION_READ gives next: a record's sequence, and how far into it earlier reads came. */
   syslogSequence: number;
   syslogOffset: number;
+  /** Pseudoterminals by number. */
+  ptys: Map<number, Pty>;
   /** Values written under /proc/sys, by path. */
   sysctl: Map<string, string>;
   uevents: UeventState;
@@ -86,6 +90,6 @@ export function driverInit(): DriverState {
   return {
     regions: [], cdevs: [], misc: [], classes: new Map(), devices: new Map(),
     debugfs: new Map(), procEntries: new Map(), nextEntry: 1, openEntries: new Map(),
-    syslogSequence: 0, syslogOffset: 0, sysctl: new Map(), uevents: ueventInit(),
+    syslogSequence: 0, syslogOffset: 0, ptys: new Map(), sysctl: new Map(), uevents: ueventInit(),
   };
 }

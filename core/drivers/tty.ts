@@ -1,5 +1,5 @@
-/** Terminals as far as a machine without a screen has them: the console takes what is written, /dev/tty is nobody's. */
-import { EAGAIN, ENXIO } from "../abi/errno.ts";
+/** Terminals as far as a machine without a screen has them: the console takes what is written. */
+import { EAGAIN } from "../abi/errno.ts";
 import { POLLOUT, POLLWRNORM } from "../abi/epoll.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { fileOperations } from "../fs/file.ts";
@@ -12,5 +12,3 @@ fileOperations("console", {
   poll: () => ({ mask: POLLOUT | POLLWRNORM, queues: [] }),
 });
 
-/** As Linux: without a controlling terminal there is no such device. */
-fileOperations("tty", { open: () => -ENXIO });

@@ -221,8 +221,8 @@ describe("requests", () => {
     expectProblem(await session.ask("get", "/fs/dev/null"), 422, "invalid");
   });
 
-  test("what comes later says so", async () => {
-    expectProblem(await session.ask("get", "/ttys/0"), 501, "not-implemented");
+  test("a terminal that is not there is 404", async () => {
+    expectProblem(await session.ask("get", "/ttys/0"), 404, "not-found");
   });
 
   test("everything below a session is not stored, refusals included", async () => {
