@@ -62,10 +62,17 @@ export function takeArrivals(k: Kernel, cpu: Cpu, atNs: number): void {
   }
 }
 
+/** The first tick after `atNs`. */
+export function nextTickNs(k: Kernel, atNs: number): number {
+  return tickTimeNs(k, ticksAt(k, atNs) + 1);
+}
+
 function activate(k: Kernel, cpu: Cpu, task: Task): void {
   const curr = currOf(k, cpu);
-  if (curr !== null) updateCurr(k, cpu, curr);
-  if (!waiting(cpu)) cpu.tickNs = tickTimeNs(k, ticksAt(k, Math.max(task.readyNs, cpu.clockNs)) + 1);
+  if (curr !== null) {
+    updateCurr(k, cpu, curr);
+    if (!waiting(cpu)) cpu.tickNs = nextTickNs(k, Math.max(task.readyNs, cpu.clockNs));
+  }
   if (isFair(task)) placeEntity(k, cpu, task);
   insert(k, cpu, task, false);
   task.se.waitingNs = task.readyNs;
@@ -178,6 +185,8 @@ export function pickNext(k: Kernel, cpu: Cpu): Task | null {
     else cpu.fair.splice(at, 1);
   }
   setCurr(cpu, task);
+  // While nobody waited, there were no ticks.
+  if (cpu.tickNs <= cpu.clockNs && waiting(cpu)) cpu.tickNs = nextTickNs(k, cpu.clockNs);
   return task;
 }
 
@@ -235,7 +244,7 @@ export function migrate(k: Kernel, task: Task, to: Cpu): void {
   remove(k, from, task);
   moveTo(task, from, to);
   task.se.movedNs = Math.max(from.clockNs, to.clockNs);
-  if (!waiting(to)) to.tickNs = tickTimeNs(k, ticksAt(k, to.clockNs) + 1);
+  if (!waiting(to)) to.tickNs = nextTickNs(k, to.clockNs);
   insert(k, to, task, false);
   task.se.waitingNs = sinceNs;
   const curr = currOf(k, to);

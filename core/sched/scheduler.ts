@@ -2,7 +2,6 @@
 import type { Kernel } from "../kernel.ts";
 import { fireNext, firstTimer, heapNs } from "../time/timer.ts";
 import { wheelCpu, wheelNs, wheelTicked } from "../time/timer_list.ts";
-import { ticksAt, tickTimeNs } from "../time/clock.ts";
 import { NEVER } from "../time/wheel.ts";
 import { balanceTick, pullTask } from "./balance.ts";
 import { advanceCpu, allowedUntil, inBurst, pushLimit } from "./burst.ts";
@@ -10,7 +9,7 @@ import { charge, costs } from "./cost.ts";
 import { isFair, nextFree, tickPreempts } from "./fair.ts";
 import { permitted } from "./placement.ts";
 import { taskIrqsDisabled } from "./preempt.ts";
-import { chargeSwitch, currOf, enqueue, leaveCpu, pickNext, putPrev, reschedule, rtTick, takeArrivals, waiting } from "./run_queue.ts";
+import { chargeSwitch, currOf, enqueue, leaveCpu, nextTickNs, pickNext, putPrev, reschedule, rtTick, takeArrivals, waiting } from "./run_queue.ts";
 import { finishBurst, interruptBurst, runStep, takesSignals } from "./steps.ts";
 import type { Cpu } from "./state.ts";
 import type { Task } from "./task.ts";
@@ -233,7 +232,7 @@ function leaveOrStay(k: Kernel, cpu: Cpu, task: Task): boolean {
 
 /** The tick, on a CPU where others wait: the running task may have had its share, and other CPUs may have less to do. */
 function tick(k: Kernel, cpu: Cpu, curr: Task): void {
-  cpu.tickNs = tickTimeNs(k, ticksAt(k, cpu.clockNs) + 1);
+  cpu.tickNs = nextTickNs(k, cpu.clockNs);
   const over = isFair(curr) ? tickPreempts(k, cpu, curr) : rtTick(k, cpu, curr);
   if (over) reschedule(cpu, cpu.clockNs);
   balanceTick(k, cpu);
