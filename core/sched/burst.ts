@@ -10,10 +10,14 @@ import { NEVER } from "../time/wheel.ts";
 /** The programs of a command count as driven for this long, ns. */
 const PROGRAM_GRACE_NS = 1_000_000_000;
 
-/** Kernel time up to which a task may run: work that somebody drives is never held back, nor what forbids preemption; autonomous work stops at the limit. */
+/** What forbids preemption may run so far past the limit, for others may spin until it is done; but not without end, ns. */
+const ATOMIC_GRACE_NS = 1_000_000_000;
+
+/** Kernel time up to which a task may run: work that somebody drives is never held back; autonomous work stops at the limit. */
 export function allowedUntil(k: Kernel, task: Task): number {
-  if (task.kind === "driven" || task.preemptCount !== 0) return NEVER;
+  if (task.kind === "driven") return NEVER;
   const { limitNs } = k.state.time;
+  if (task.preemptCount !== 0) return limitNs + ATOMIC_GRACE_NS;
   if (task.kind === "kthread") return limitNs;
   return takesSignal(task) ? NEVER : Math.max(limitNs, task.graceNs + PROGRAM_GRACE_NS);
 }

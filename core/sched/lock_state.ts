@@ -45,6 +45,8 @@ export interface SpinLock extends LockBase {
   suspended: number;
   /** Whether interrupts were off before spinLockIrqsave. */
   flags: boolean;
+  /** How often others have looked for it in vain since it was taken. */
+  spun: number;
   queue: number;
 }
 
@@ -55,6 +57,7 @@ export interface RwLock extends LockBase {
   suspended: number;
   readers: number[];
   flags: boolean;
+  spun: number;
   queue: number;
 }
 

@@ -10,7 +10,7 @@ import { wake } from "./wait_queue.ts";
 
 /** A fresh one (rwlock_init). Answers its id. */
 export function rwlockInit(k: Kernel, name: string, module = ""): number {
-  return addLock(k, (base) => ({ ...base, kind: "rwlock", name, module, writer: 0, suspended: 0, readers: [], flags: false }));
+  return addLock(k, (base) => ({ ...base, kind: "rwlock", name, module, writer: 0, suspended: 0, readers: [], flags: false, spun: 0 }));
 }
 
 const rwlockOf = (k: Kernel, id: number): RwLock => lockOf(k, id, "rwlock");
@@ -24,7 +24,7 @@ function contended(k: Kernel, lock: RwLock, write: boolean): Action | null {
     lockAcquire(k, lock, { read: write ? 0 : 2 });
     dropHeld(k, tid, lock.id);
   }
-  return spin(k, holder, lock.queue);
+  return spin(k, holder, lock);
 }
 
 function take(k: Kernel, lock: RwLock, write: boolean, trylock = false): void {
@@ -64,6 +64,7 @@ function unlockForm(write: boolean, guard: Guard): (k: Kernel, id: number) => vo
     } else {
       lock.readers.splice(at < 0 ? 0 : at, 1);
     }
+    lock.spun = 0;
     preemptEnable(k);
     guard(k, lock);
     wake(k, lock.queue, { nr: Infinity });

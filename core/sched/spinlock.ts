@@ -3,10 +3,10 @@
  * spinning, and the holder's CPU to itself.
  */
 import type { Kernel } from "../kernel.ts";
-import { charge, costs } from "./cost.ts";
+import { charge } from "./cost.ts";
 import { dropHeld, lockAcquire, lockRelease } from "./lockdep.ts";
 import { addLock, lockOf } from "./locks.ts";
-import type { SpinLock } from "./lock_state.ts";
+import type { RwLock, SpinLock } from "./lock_state.ts";
 import { inTask, localBhDisable, localBhEnable, localIrqDisable, localIrqEnable, localIrqRestore, localIrqSave, preemptDisable, preemptEnable } from "./preempt.ts";
 import { SLOWPATH, watchSpin } from "./soft_lockup.ts";
 import { to, type Action } from "./steps.ts";
@@ -15,27 +15,36 @@ import { sleepOn, wake } from "./wait_queue.ts";
 
 /** A fresh spinlock (spin_lock_init). Answers its id. */
 export function spinLockInit(k: Kernel, name: string, module = ""): number {
-  return addLock(k, (base) => ({ ...base, kind: "spinlock", name, module, owner: 0, suspended: 0, flags: false }));
+  return addLock(k, (base) => ({ ...base, kind: "spinlock", name, module, owner: 0, suspended: 0, flags: false, spun: 0 }));
 }
 
 const spinOf = (k: Kernel, id: number): SpinLock => lockOf(k, id, "spinlock");
 
 export const spinIsLocked = (k: Kernel, id: number): boolean => spinOf(k, id).owner !== 0;
 
+/** Looking at a lock once; and up to 1.6 ms between two looks. */
+const LOOK_NS = 100;
+const LONGEST_SHIFT = 14;
+/** Looks at one hold, after which it counts as one without end. */
+const SPINS = 100_000;
+
 /**
  * What a CPU does while another has the lock, as the answer of the step that wants it, which then comes again: it spins up to
  * where the holder's CPU has come. When the holder cannot go on, it spins for ever in Linux; here the task sleeps instead,
  * so that the machine stays usable.
  */
-export function spin(k: Kernel, holder: number, queue: number): Action {
+export function spin(k: Kernel, holder: number, lock: SpinLock | RwLock): Action {
   const task = taskOf(k, k.turn.current);
   const owner = k.state.sched.tasks.get(holder);
-  if (owner === undefined || owner === task || owner.state !== "runnable" || owner.cpu === k.turn.cpu) {
+  if (owner === undefined || owner === task || owner.state !== "runnable" || owner.cpu === k.turn.cpu || lock.spun > SPINS) {
     watchSpin(k);
-    return sleepOn(queue, { mode: "uninterruptible", wchan: SLOWPATH });
+    return sleepOn(lock.queue, { mode: "uninterruptible", wchan: SLOWPATH });
   }
   const { cpus } = k.state.sched;
-  charge(k, Math.max(costs(k).stepNs, cpus[owner.cpu].clockNs - cpus[k.turn.cpu].clockNs));
+  const behindNs = cpus[owner.cpu].clockNs - cpus[k.turn.cpu].clockNs;
+  // A holder that waits for the clock stands still meanwhile: looks come ever more rarely then.
+  charge(k, behindNs > 0 ? behindNs : LOOK_NS * 2 ** Math.min(lock.spun, LONGEST_SHIFT));
+  lock.spun++;
   return to(task.frames[task.frames.length - 1].step);
 }
 
@@ -50,7 +59,7 @@ function contended(k: Kernel, lock: SpinLock): Action | null {
     lockAcquire(k, lock); // tells of the recursion
     dropHeld(k, tid, lock.id);
   }
-  return spin(k, lock.owner, lock.queue);
+  return spin(k, lock.owner, lock);
 }
 
 function take(k: Kernel, lock: SpinLock, trylock: boolean): void {
@@ -78,6 +87,7 @@ export function spinUnlock(k: Kernel, id: number): void {
   lockRelease(k, lock);
   lock.owner = lock.suspended;
   lock.suspended = 0;
+  lock.spun = 0;
   preemptEnable(k);
   wake(k, lock.queue, { nr: Infinity });
 }

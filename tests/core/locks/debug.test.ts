@@ -199,6 +199,17 @@ describe("spinlocks", () => {
     void b;
   });
 
+  test("held by a thread that never ends do not keep the machine busy without end", () => {
+    const m = scene({ cpus: 2 });
+    const lock = spinLockInit(m.kernel, "slock");
+    act(m, "hog", ["spin", lock], ["run", 1_000_000], ["again", 1]);
+    m.advance(10);
+    expect(m.kernel.state.time.nowNs).toBeLessThan(1_100_000_000);
+    m.advance(3000);
+    expect(m.kernel.state.time.nowNs).toBeLessThan(4_200_000_000);
+    expect(m.broken()).toEqual([]);
+  });
+
   test("taken twice by one task hang it, after a report", () => {
     const m = scene();
     const lock = spinLockInit(m.kernel, "slock");
