@@ -163,7 +163,7 @@ function dig(value: Json, pointer: string): Json | undefined {
 
 /** Tells that a call is over, and keeps its answer when it slept, or when the caller may have left while it worked (`keep`). */
 export function endCall(k: Kernel, task: Task, callId: string, answer: CallAnswer, keep = false): void {
-  if (k.state.calls.open.some((call) => call.callId === callId && call.limited)) tellLimit(answer);
+  for (const call of k.state.calls.open) if (call.limited && call.callId === callId) tellLimit(answer);
   k.turn.ended.push({ callId, pid: task.tid, answer });
   if (k.state.calls.sleeping.delete(callId) || keep) keepAnswer(k, callId, task, answer);
 }
