@@ -202,7 +202,7 @@ export const resourceRows: Rows = {
   sched_getparam: { x86_64: 143, args: [int("pid"), structOut("param", schedParam)], run: sysSchedGetparam },
   sched_setscheduler: {
     x86_64: 144, args: [int("pid"), choice("policy", schedPolicies), structIn("param", schedParam)], run: sysSchedSetscheduler,
-    partial: "policies are kept and told; all tasks are scheduled alike; no SCHED_DEADLINE",
+    partial: "no SCHED_DEADLINE; a real-time task is not throttled",
   },
   sched_getscheduler: { x86_64: 145, args: [int("pid")], run: sysSchedGetscheduler },
   sched_get_priority_max: {
