@@ -121,7 +121,7 @@ const OPERATIONS: ((old: number, by: number) => number)[] = [
 ];
 const COMPARISONS: ((old: number, by: number) => boolean)[] = [
   (old, by) => old === by, (old, by) => old !== by, (old, by) => old < by,
-  (old, by) => old >= by, (old, by) => old <= by, (old, by) => old > by,
+  (old, by) => old <= by, (old, by) => old > by, (old, by) => old >= by,
 ];
 
 /** FUTEX_WAKE_OP: changes the second word as `encoded` says, wakes waiters of the first, and of the second if its old value compares. */
