@@ -5,7 +5,9 @@ import { heldBy } from "./lockdep_held.ts";
 import { reportStillHeld, reportSysExit } from "./lockdep_report.ts";
 import { warn } from "./dump_stack.ts";
 import { irqsDisabled, localIrqEnable, preemptCount, preemptCountSub } from "./preempt.ts";
+import { mutexUnlock } from "./mutex.ts";
 import { leaveRcu } from "./rcu.ts";
+import { up } from "./semaphore.ts";
 import type { Task } from "./task.ts";
 
 const names = (k: Kernel, task: Task): string => heldBy(k, task.tid).map(({ name }) => name).join();
@@ -22,6 +24,26 @@ export function exitLocks(k: Kernel, task: Task): void {
   for (const { lock } of [...heldBy(k, task.tid)]) dropHeld(k, task.tid, lock);
   leaveRcu(k, task.tid);
   task.preemptCount = 0;
+  leaveLines(k, task.tid);
+}
+
+/** One that dies inside a lock function waits no more: what it was about to be given goes to the next. */
+function leaveLines(k: Kernel, tid: number): void {
+  for (const lock of k.state.sched.locks.locks.values()) {
+    if (lock.kind === "mutex" && lock.waiters.includes(tid)) {
+      const given = lock.owner === tid && lock.handoff === tid;
+      lock.waiters.splice(lock.waiters.indexOf(tid), 1);
+      if (lock.handoff === tid) lock.handoff = 0;
+      if (given) mutexUnlock(k, lock.id);
+    } else if (lock.kind === "semaphore") {
+      if (lock.waiters.includes(tid)) lock.waiters.splice(lock.waiters.indexOf(tid), 1);
+      if (!lock.given.includes(tid)) continue;
+      lock.given.splice(lock.given.indexOf(tid), 1);
+      up(k, lock.id);
+    } else if (lock.kind === "rwsem" && lock.waiters.some((waiter) => waiter.tid === tid)) {
+      lock.waiters = lock.waiters.filter((waiter) => waiter.tid !== tid);
+    }
+  }
 }
 
 /** What the init function of module `name` has changed of the counters is told and put right (do_one_initcall). */

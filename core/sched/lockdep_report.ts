@@ -3,7 +3,7 @@ import { UTS_RELEASE, UTS_VERSION } from "../abi/release.ts";
 import type { Kernel } from "../kernel.ts";
 import { dumpStack } from "./dump_stack.ts";
 import type { Link } from "./lockdep.ts";
-import { heldBy, lockAddress, lockLine, printHeldLocks, usageText } from "./lockdep_held.ts";
+import { lockAddress, lockLine, printHeldLocks, usageText } from "./lockdep_held.ts";
 import type { HeldLock } from "./lock_state.ts";
 import { preemptCount, HARDIRQ_MASK, inServingSoftirq, irqsDisabled, inSoftirq } from "./preempt.ts";
 import { printk } from "./printk.ts";
@@ -121,6 +121,3 @@ export function reportFreed(k: Kernel, task: Task | null, lock: HeldLock, from: 
   printHeldLocks(k, task);
   backtrace(k);
 }
-
-/** Whether anybody holds anything: what the paths out of the kernel look at first. */
-export const holdsLocks = (k: Kernel, task: Task): boolean => k.state.sched.lockdep.held.size !== 0 && heldBy(k, task.tid).length > 0;

@@ -2,12 +2,14 @@
 import { describe, expect, test } from "vitest";
 import { irqHandler, IRQ_HANDLED, requestIrq } from "../../../core/irq/interrupt.ts";
 import { kthreadCreate, kthreadRun } from "../../../core/process/kthread.ts";
-import { run, steps, to } from "../../../core/sched/steps.ts";
+import { mutexInit, mutexLock } from "../../../core/sched/mutex.ts";
+import { enter, run, steps, to } from "../../../core/sched/steps.ts";
 import { sleepOn } from "../../../core/sched/wait_queue.ts";
 import { timerFunction, timerSetup, modTimer } from "../../../core/time/timer_list.ts";
 import { jiffies } from "../../../core/time/jiffies.ts";
 import { testModule } from "../../../core/labs/testmodules/simple.ts";
 import { Lab } from "../modules/lab.ts";
+import { act, told } from "./actors.ts";
 
 const endless = steps<object>("leakthread.endless", { work: () => run(1_000_000), again: () => to("work") });
 const sleeper = steps<object>("leakthread.sleeper", { sleep: () => sleepOn([], { mode: "uninterruptible" }) });
@@ -56,4 +58,24 @@ describe("a module that goes leaves", () => {
     lab.machine.advance(2000);
     expect(lab.machine.broken()).toEqual([]);
   });
+});
+
+const waiter = steps<{ lock: number }>("leakthread.waiter", { lock: (_k, _task, { locals }) => enter(mutexLock, locals.lock), end: () => 0 });
+
+test("a thread that dies in a lock's line leaves it, and the next one gets the lock", async () => {
+  const lab = await Lab.boot({ cpus: 1 });
+  const { kernel } = lab.machine;
+  kernel.state.labs.set("scene", { told: [], flag: false });
+  const lock = mutexInit(kernel, "kernel_lock");
+  lab.insmod("leakthread");
+  act(lab.machine, "holder", ["lock", lock], ["sleep", 200], ["unlock", lock]);
+  lab.machine.advance(5);
+  kthreadRun(kernel, waiter, { lock }, "waiter");
+  lab.machine.advance(5);
+  act(lab.machine, "next", ["lock", lock], ["unlock", lock]);
+  lab.machine.advance(5);
+  expect(lab.rmmod("leakthread").ret).toBe(0);
+  lab.machine.advance(400);
+  expect(told(lab.machine)).toEqual(["holder lock=0", "next lock=0"]);
+  expect(lab.machine.broken()).toEqual([]);
 });
