@@ -38,7 +38,7 @@ const LOOK_MS = 15_000;
 /** Kernels that are put away at once when memory is short. */
 const PUT_AWAY_AT_ONCE = 8;
 /** Inputs that may give memory back, and take none: they are done however short it is. */
-const FREEING = new Set(["killProcess", "signal", "interruptCall", "setClockMode"]);
+const FREEING = new Set(["killProcess", "signal", "interruptCall", "setClockMode", "typeTty", "resizeTty"]);
 
 export class Sessions implements Host {
   readonly store: Store;

@@ -39,9 +39,10 @@ beforeAll(async () => {
   await session.ask("put", "/fs/tmp/a", { raw: "x" });
   await session.ask("post", "/modules", { json: { name: "ksocket" } });
   const { body: asleep } = await session.call(await session.process(), "pause", {}, wait(0));
+  const { body: terminal } = await session.ask("post", "/commands", { json: { argv: ["cat"], tty: true } });
   const member = await session.member("observer");
   snapshotId = (await session.ask("post", "/snapshots", { json: {} })).body.id as string;
-  values = { sid: session.id, pid: String(await session.process()), callId: asleep.callId as string, mid: member.memberId, name: "ksocket", path: "tmp/a", n: "0", call: "getpid", id: "b_nosuch" };
+  values = { sid: session.id, pid: String(await session.process()), callId: asleep.callId as string, mid: member.memberId, name: "ksocket", path: "tmp/a", n: String(terminal.tty), call: "getpid", id: "b_nosuch" };
 });
 afterAll(() => service.stop());
 

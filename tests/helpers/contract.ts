@@ -24,7 +24,7 @@ const Ajv2020 = (require("ajv/dist/2020.js") as { default: new (options: object)
 const addFormats = (require("ajv-formats") as { default: (ajv: Ajv) => void }).default;
 
 const contract = parse(readFileSync(new URL("../../openapi.yaml", import.meta.url), "utf8"), { maxAliasCount: -1 }) as Contract;
-const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { binary: true } });
+const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { binary: true, base64: true, hex: true } });
 addFormats(ajv);
 ajv.addSchema(contract, "contract");
 const compiled = new Map<string, Validate>();
