@@ -12,7 +12,9 @@ import "./builtins.ts";
 import { complain } from "./message.ts";
 import { evaluate } from "./nodes.ts";
 import { parse } from "./parse.ts";
-import { pollJobs, tellJobs } from "./process_builtins.ts";
+import { pollJobs, tellJobs } from "./job_builtins.ts";
+import "./limit_builtins.ts";
+import "./process_builtins.ts";
 import { assign, valueOf, type ShellLocals } from "./state.ts";
 import { runExitTrap } from "./traps.ts";
 
