@@ -36,7 +36,7 @@ function takesSignal({ frames, signalPending, exiting }: Task): boolean {
 export function pushLimit(k: Kernel, task: Task, ns: number, endNs: number): void {
   const { time } = k.state;
   if (task.kind === "kthread" || time.limitNs >= endNs + LEAD_NS) return;
-  const counted = task.kind === "driven" ? ns : Math.min(ns, task.startNs + PROGRAM_GRACE_NS - (endNs - ns));
+  const counted = task.kind === "driven" ? ns : Math.min(ns, task.graceNs + PROGRAM_GRACE_NS - (endNs - ns));
   if (counted > 0) time.limitNs = Math.min(time.limitNs + counted, endNs + LEAD_NS);
 }
 
