@@ -1,4 +1,5 @@
 /** Running what the parser made: lists, conditions, loops, cases. Every frame answers an exit status. */
+import { assert } from "../../lib/assert.ts";
 import { enter, NEXT, to, type StepResult } from "../../sched/steps.ts";
 import type { Proc } from "../proc.ts";
 import type { Node } from "./ast.ts";
@@ -22,8 +23,11 @@ interface At {
   node: number;
 }
 
+/** The node that a frame stands for, which is of that kind. */
 function nodeOf<K extends Node["kind"]>({ script, node }: At, kind: K): Extract<Node, { kind: K }> {
-  return parse(script).nodes[node] as Extract<Node, { kind: typeof kind }>;
+  const found = parse(script).nodes[node];
+  assert(found.kind === kind, `a ${found.kind} where a ${kind} was`);
+  return found as Extract<Node, { kind: K }>;
 }
 
 /** Runs a node. `tail`: nothing comes after it in this process, so that a program may take its place. */

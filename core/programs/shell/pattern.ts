@@ -50,7 +50,7 @@ function bracketEnd(pattern: string, at: number): number {
 
 const CLASSES: { [name: string]: RegExp } = {
   alpha: /[A-Za-z]/, digit: /[0-9]/, alnum: /[A-Za-z0-9]/, upper: /[A-Z]/, lower: /[a-z]/, space: /[ \t\n\v\f\r]/, blank: /[ \t]/,
-  punct: /[!-/:-@[-`{-~]/, print: /[ -~]/, graph: /[!-~]/, cntrl: /[\x00-\x1f\x7f]/, xdigit: /[0-9A-Fa-f]/,
+  punct: /[!-/:-@[-`{-~]/, print: /[ -~]/, graph: /[!-~]/, cntrl: /[^ -~\x80-\xff]/, xdigit: /[0-9A-Fa-f]/,
 };
 
 function inBracket(set: string, char: string): boolean {
