@@ -7,7 +7,7 @@ import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue, signalPending, sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
-import { futexKey } from "./futex_key.ts";
+import { futexKey, ownersKey } from "./futex_key.ts";
 
 export interface FutexWaiter {
   tid: number;
@@ -70,10 +70,18 @@ export function futexWait(
   return bitset === 0 ? -EINVAL : enter(futexWaitSteps, { addr, shared, value, bitset, untilNs });
 }
 
-/** Wakes up to `count` of those that wait for `key`, one at least as Linux does; how many. */
+/** Those that wait for the word, those that want to own it too, in the order in which they came. */
+function waitersOf(k: Kernel, key: string): FutexWaiter[] {
+  const owners = ownersKey(key);
+  return k.state.process.futexWaiters.filter((one) => one.key === key || one.key === owners);
+}
+
+/** Wakes up to `count` of those that wait for `key`, one at least as Linux does; how many, or -EINVAL at one that wants to own the word. */
 function wakeKey(k: Kernel, key: string, count: number, bitset: number): number {
   let woken = 0;
-  for (const waiter of k.state.process.futexWaiters.filter((one) => one.key === key && (one.bitset & bitset) !== 0)) {
+  for (const waiter of waitersOf(k, key)) {
+    if (waiter.key !== key) return -EINVAL;
+    if ((waiter.bitset & bitset) === 0) continue;
     removeWaiter(k, waiter);
     wake(k, waiter.queue);
     if (++woken >= count) break;
@@ -106,8 +114,9 @@ export function futexRequeue(
   }
   const { futexWaiters } = k.state.process;
   let done = 0;
-  for (const waiter of futexWaiters.filter((one) => one.key === key)) {
+  for (const waiter of waitersOf(k, key)) {
     if (done - wakes >= moves) break;
+    if (waiter.key !== key) return -EINVAL;
     done++;
     removeWaiter(k, waiter);
     if (done <= wakes) wake(k, waiter.queue);
@@ -141,5 +150,7 @@ export function futexWakeOp(
   if (old === null || !putUser32(k, task, addr2, operation(old | 0, by) >>> 0)) return -EFAULT;
   if (compare === undefined) return -ENOSYS;
   const woken = wakeKey(k, key, wakes, FUTEX_BITSET_MATCH_ANY);
-  return compare(old | 0, (encoded << 20) >> 20) ? woken + wakeKey(k, key2, wakes2, FUTEX_BITSET_MATCH_ANY) : woken;
+  if (woken < 0 || !compare(old | 0, (encoded << 20) >> 20)) return woken;
+  const others = wakeKey(k, key2, wakes2, FUTEX_BITSET_MATCH_ANY);
+  return others < 0 ? others : woken + others;
 }

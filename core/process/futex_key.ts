@@ -20,3 +20,8 @@ export function futexKey(k: Kernel, task: Task, addr: Addr, shared: boolean): st
   if (vma.shmem !== 0) return `shm:${vma.shmem}:${at}`;
   return vma.inode !== 0 ? `file:${vma.inode}:${at}` : own;
 }
+
+/** The key of those that wait to own the word (FUTEX_LOCK_PI): a plain wake-up refuses them. */
+export function ownersKey(key: string): string {
+  return `pi:${key}`;
+}

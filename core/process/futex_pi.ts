@@ -7,18 +7,13 @@ import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue, signalPending, sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
-import { futexKey } from "./futex_key.ts";
+import { futexKey, ownersKey } from "./futex_key.ts";
 
 interface LockLocals {
   addr: Addr;
   shared: boolean;
   /** Absolute kernel time, -1 for none. */
   untilNs: number;
-}
-
-/** Plain wakers of the same word do not see those that wait to own it. */
-function ownersKey(key: string): string {
-  return `pi:${key}`;
 }
 
 /** Takes the word if nobody owns it: 0, -EAGAIN when somebody does, -EDEADLK when the caller does, -ESRCH, -EPERM, -EFAULT. */
