@@ -36,6 +36,7 @@ import "./tools/run.ts";
 import "./tools/simple.ts";
 import "./tools/sleep.ts";
 import "./tools/status.ts";
+import "./tools/strace.ts";
 import "./tools/test.ts";
 import "./tools/text.ts";
 import "./tools/uname.ts";

@@ -12,6 +12,7 @@ import { writeUser } from "../mm/usercopy.ts";
 import { chargeUser } from "../sched/cost.ts";
 import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
+import { answerCall } from "../syscalls/answer.ts";
 import { signalSteps, sys } from "../syscalls/enter.ts";
 
 /** A program's variables lie here: strings and structures of the call under way, and behind them its buffers. */
@@ -40,6 +41,9 @@ export interface MainLocals {
   err: string;
   /** stdout is a terminal: lines leave as they end. */
   tty: boolean;
+  /** strace started it: every call is told on stderr. `call` is one under way, of the frame at that depth. */
+  tracing: boolean;
+  call: { nr: number; regs: (number | bigint)[]; depth: number } | null;
   /** The errno of a write to stdout that failed, 0 for none. */
   failed: number;
   status: number;
@@ -104,7 +108,30 @@ export class Proc<L = unknown> {
       room += Math.ceil(arg.room / ALIGN) * ALIGN;
       return at;
     });
-    return sys(this.k, this.task, this.frame, name, regs);
+    const result = sys(this.k, this.task, this.frame, name, regs);
+    const main = mainOf(this.task);
+    if (main?.tracing === true && !this.isStderr()) {
+      main.call = { nr: this.k.tables.syscallNames.get(name)?.x86_64 ?? -1, regs, depth: this.task.frames.length };
+      if (result === NEXT) this.traced();
+    }
+    return result;
+  }
+
+  /** The tracer's own writing is not traced. */
+  private isStderr(): boolean {
+    return this.frame.code === WRITE && (this.frame.locals as WriteLocals).stream && (this.frame.locals as WriteLocals).fd === 2;
+  }
+
+  /** Tells of the traced call that this frame has made, once it is over. */
+  traced(): void {
+    const main = mainOf(this.task);
+    if (main?.call == null || main.call.depth !== this.task.frames.length) return;
+    const { nr, regs } = main.call;
+    main.call = null;
+    const answer = answerCall(this.k, this.task, nr, regs, this.frame.ret, 0);
+    const line = "strace" in answer && typeof answer.strace === "string" ? answer.strace : "";
+    const equals = line.lastIndexOf(" = ");
+    main.err += `${line.slice(0, equals).padEnd(39)}${line.slice(equals)}\n`;
   }
 
   /** Puts bytes into the program's memory, for the calls of this step. */
@@ -223,6 +250,7 @@ export function programSteps<L>(name: string, table: { [step: string]: ToolStep<
   for (const [step, run] of Object.entries(table)) {
     wrapped[step] = (k, task, frame) => {
       const p = new Proc(k, task, frame);
+      p.traced();
       return p.settle(run(p, frame.locals));
     };
   }
@@ -238,7 +266,8 @@ interface WriteLocals {
 }
 
 /** Writes a text, however often write(2) takes only a part. */
-const writeAll: StepTable<WriteLocals> = programSteps<WriteLocals>("program.write", {
+const WRITE = "program.write";
+const writeAll: StepTable<WriteLocals> = programSteps<WriteLocals>(WRITE, {
   write: (p, { fd, text }) => {
     if (text === "") return 0;
     const part = text.slice(0, BUFFER_SIZE);

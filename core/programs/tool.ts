@@ -38,11 +38,15 @@ export function findTool(name: string): Tool | undefined {
   return tools.get(name);
 }
 
+/** What strace leaves in the environment of the program that it starts. */
+export const TRACED = "_STRACE=1";
+
 export function mainLocals(tool: string, argv: string[], env: string[]): MainLocals {
   const [path = ""] = argv;
   // A login shell's name begins with a dash.
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/^-/, "");
-  return { tool, name, argv: [...argv], env: [...env], out: "", err: "", tty: false, failed: 0, status: 0 };
+  const tracing = env.includes(TRACED);
+  return { tool, name, tracing, call: null, argv: [...argv], env: env.filter((entry) => entry !== TRACED), out: "", err: "", tty: false, failed: 0, status: 0 };
 }
 
 const TCGETS = 0x5401;
@@ -66,6 +70,7 @@ programSteps<MainLocals>(MAIN, {
   },
   ended: (p, main) => {
     main.status = p.ret < 0 ? 1 : p.ret & 255;
+    if (main.tracing) p.err(`${`exit_group(${main.status})`.padEnd(39)} = ?\n`);
     return enter(flush, { ret: 0 });
   },
   flushed: (p, main) => {

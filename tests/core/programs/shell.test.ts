@@ -122,6 +122,16 @@ test("a driven process that executes a program runs it, and its parent sees the 
   expect(shell.machine.callNow(pid, "execve", { pathname: "/proc/version", argv: [] })).toMatchObject({ errno: "EACCES" });
 });
 
+test("strace tells a program's calls, and how it ended", () => {
+  const { exit, stderr } = shell.run({ argv: ["strace", "cat", "/dev/null", "/nope"] });
+  expect(exit).toBe(1);
+  const lines = stderr.split("\n");
+  expect(lines).toContain("openat(AT_FDCWD, \"/dev/null\", O_RDONLY|O_CLOEXEC) = 3");
+  expect(lines).toContain("openat(AT_FDCWD, \"/nope\", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)");
+  expect(lines.slice(-3)).toEqual(["exit_group(1)                           = ?", "+++ exited with 1 +++", ""]);
+  expect(shell.sh("strace insmod ksocket.ko 2>&1 | grep finit")).toMatchObject({ stdout: "finit_module(3, \"\", 0)                  = 0\n" });
+});
+
 describe("a command that sleeps", () => {
   test("survives a snapshot in the middle of its pipeline", () => {
     const callId = shell.start({ script: "(echo a; sleep 5; echo b) | sed_is_not_here | cat; (echo c; sleep 5; echo d) | tr a-z A-Z | cat" });
