@@ -46,6 +46,79 @@ test("master and slave are programs: both print their time, the file arrives who
   expect((await run(session, "master", "1")).exit).toBe(1);
 });
 
+/** Sizes of the course's ten small input files, bytes, and of its large one. */
+const SIZES = [32, 859, 1343, 1663, 2042, 3065, 2808, 4056, 3659, 4619];
+const LARGE = 12_022_885;
+
+for (const [master, slave] of [["fcntl", "fcntl"], ["fcntl", "mmap"], ["mmap", "fcntl"], ["mmap", "mmap"]]) {
+  test(`the course's files by the programs, ${master} to ${slave}, whoever comes first`, async () => {
+    const session = await newSession(server.url, { clock: "virtual", ramMiB: 128 });
+    const files = SIZES.map((size, at) => noise(size, at));
+    for (const [at, bytes] of files.entries()) await session.put(`/tmp/in${at}`, bytes);
+    await sh(session, "insmod ksocket.ko; insmod master_device.ko; insmod slave_device.ko");
+    const names = (kind: string): string => files.map((_bytes, at) => `/tmp/${kind}${at}`).join(" ");
+    const sender = `master ${files.length} ${names("in")} ${master} 2>/dev/null`;
+    const receiver = `slave ${files.length} ${names("out")} ${slave} 127.0.0.1 2>/dev/null`;
+    const total = SIZES.reduce((sum, size) => sum + size, 0);
+    for (const [first, second] of [[sender, receiver], [receiver, sender]]) {
+      const { status, text } = await session.ask("POST", "/commands", { json: { script: first }, wait: 0 });
+      expect(status).toBe(202);
+      const done = await sh(session, second!);
+      const other = await session.json<Ended>("GET", `/calls/${(JSON.parse(text) as Answer).callId}`, { wait: 30 });
+      for (const { exit, stdout } of [done, other]) {
+        expect(exit).toBe(0);
+        expect(stdout).toMatch(new RegExp(`^Transmission time: \\d+\\.\\d{6} ms, File size: ${total} bytes\\n$`));
+      }
+      for (const [at, bytes] of files.entries()) expect(bytes.equals(await session.cat(`/tmp/out${at}`)), `file ${at}`).toBe(true);
+      await sh(session, "rm /tmp/out*");
+    }
+    if (master !== slave) return;
+    const large = noise(LARGE, 99);
+    await session.put("/tmp/large", large);
+    await sh(session, `master 1 /tmp/large ${master} 2>/dev/null & slave 1 /tmp/copy ${slave} 127.0.0.1 2>/dev/null; wait`);
+    expect(large.equals(await session.cat("/tmp/copy"))).toBe(true);
+  });
+}
+
+test("what the programs print on stderr, and what the log says of a mapping", async () => {
+  const session = await newSession(server.url);
+  await session.put("/tmp/in", noise(5000, 3));
+  await sh(session, "insmod ksocket.ko; insmod master_device.ko; insmod slave_device.ko");
+  const { stderr } = await sh(session, "slave 1 /tmp/out mmap 127.0.0.1 2>/dev/null >/dev/null & master 1 /tmp/in mmap; wait");
+  expect(stderr).toBe("file name : /tmp/in\nioctl success\nmethod : mmap\nfile num : 1\nnew file /tmp/in size 5000 bytes\nwrite 4096 bytes\nwrite 904 bytes\n");
+  const { stdout } = await sh(session, "dmesg | grep -o '\\[[a-z]*\\] page descriptor: [0-9A-F]*$'");
+  expect(stdout.match(/\[master\] page descriptor: 8000000[0-9A-F]{8}7$/gm)).toHaveLength(1);
+  expect(stdout.match(/\[slave\] page descriptor: 8000000[0-9A-F]{8}5$/gm)).toHaveLength(1);
+});
+
+test("the programs' refusals: no module, no right, no master, in each build's own words", async () => {
+  for (const [variant, message] of [["seed", "Operation not permitted"], ["corrected", "Connection refused"]]) {
+    const session = await newSession(server.url);
+    expect((await sh(session, "master 1 /tmp/in f")).stderr).toMatch(/failed to open \/dev\/master_device\n: No such file or directory\n$/);
+    for (const name of ["ksocket", "slave_device"]) await session.insmod(name, variant);
+    const { exit, stderr } = await sh(session, "slave 1 /tmp/out fcntl 127.0.0.1");
+    expect(exit).not.toBe(0);
+    expect(stderr.endsWith(`ioclt create slave socket error\n: ${message}\n`), stderr).toBe(true);
+    expect((await session.dmesg()).at(-1)).toBe("[slave] connect failed");
+  }
+  const session = await newSession(server.url);
+  await sh(session, "insmod ksocket.ko; insmod master_device.ko");
+  const student = await session.member("ann", "student");
+  expect((await sh(student, "master 1 /etc/passwd f")).stderr).toMatch(/failed to open \/dev\/master_device\n: Permission denied\n$/);
+  expect((await sh(student, "insmod slave_device.ko")).stderr).toBe("insmod: ERROR: could not insert module slave_device.ko: Operation not permitted\n");
+  expect((await sh(student, "rmmod master_device")).stderr).toContain("rmmod: ERROR: could not remove module master_device: Operation not permitted\n");
+});
+
+test("the asynchronous build by its programs: the same bytes", async () => {
+  const session = await newSession(server.url);
+  for (const name of ["ksocket", "master_device", "slave_device"]) await session.insmod(name, "seed");
+  const bytes = noise(4619, 5);
+  await session.put("/tmp/in", bytes);
+  const { stdout } = await sh(session, "slave 1 /tmp/out mmap 127.0.0.1 2>/dev/null & master 1 /tmp/in mmap 2>/dev/null; wait");
+  expect(stdout.match(/^Transmission time: .* File size: 4619 bytes$/gm)).toHaveLength(2);
+  expect(bytes.equals(await session.cat("/tmp/out"))).toBe(true);
+});
+
 test("a master that waits can be ended, and its module be removed", async () => {
   const session = await newSession(server.url, { clock: "real" });
   await sh(session, "insmod ksocket.ko && insmod master_device.ko; echo x > /tmp/in");
