@@ -9,7 +9,7 @@ import { assert } from "../lib/assert.ts";
 import { putU64 } from "../lib/bytes.ts";
 import { loadUser } from "../mm/access.ts";
 import { writeUser } from "../mm/usercopy.ts";
-import { chargeUser } from "../sched/cost.ts";
+import { chargeUser, costs } from "../sched/cost.ts";
 import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { answerCall } from "../syscalls/answer.ts";
@@ -251,6 +251,7 @@ export function programSteps<L>(name: string, table: { [step: string]: ToolStep<
     wrapped[step] = (k, task, frame) => {
       const p = new Proc(k, task, frame);
       p.traced();
+      p.work(costs(k).programStepNs);
       return p.settle(run(p, frame.locals));
     };
   }

@@ -32,12 +32,14 @@ function eventNs(k: Kernel, cpu: Cpu): number {
   if (cpu.curr === 0) {
     return hasFree(k, cpu) ? Math.min(arrivalNs, Math.max(clockNs, k.state.time.nowNs)) : arrivalNs;
   }
-  const { nowNs } = k.state.time;
+  const { nowNs, limitNs } = k.state.time;
   const task = currOf(k, cpu) as Task;
-  const allowed = allowedUntil(k, task);
   // One that stood still at the limit goes on from now, not from where it stopped.
   const fromNs = clockNs > nowNs ? clockNs : nowNs;
   const burst = inBurst(task);
+  // The limit holds nobody back before it.
+  if (!burst && fromNs < limitNs) return arrivalNs < fromNs ? arrivalNs : fromNs;
+  const allowed = allowedUntil(k, task);
   if (burst ? cpu.held : fromNs >= allowed) {
     return fromNs < allowed || hasFree(k, cpu) ? Math.min(arrivalNs, fromNs) : arrivalNs;
   }
@@ -171,7 +173,7 @@ function runCpu(k: Kernel, cpu: Cpu, atNs: number): void {
   turn.task = task;
   if (inBurst(task)) {
     cpu.held = cpu.clockNs >= allowedUntil(k, task);
-  } else if (cpu.clockNs < allowedUntil(k, task)) {
+  } else if (cpu.clockNs < k.state.time.limitNs || cpu.clockNs < allowedUntil(k, task)) {
     runStep(k, task);
     tellLogReaders(k);
     pushLimit(k, task, cpu.clockNs - atNs, cpu.clockNs);
@@ -194,7 +196,7 @@ function goOn(k: Kernel, cpu: Cpu, task: Task): Task | null {
   turn.task = null;
   if (cpu.curr !== task.tid || !leaveOrStay(k, cpu, task)) return null;
   const aside = cpu.reschedNs <= cpu.clockNs && task.preemptCount === 0;
-  const stands = cpu.clockNs >= allowedUntil(k, task) && hasFree(k, cpu);
+  const stands = cpu.clockNs >= k.state.time.limitNs && cpu.clockNs >= allowedUntil(k, task) && hasFree(k, cpu);
   if (!aside && !stands) return task;
   return switchFrom(k, cpu, task);
 }

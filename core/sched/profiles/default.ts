@@ -12,6 +12,11 @@ export const defaultFigures: Figures = {
     what: "One step of kernel code through its table: a predicted branch or two.",
     source: "An estimate at 3 GHz; it is there so that no loop is free.",
   },
+  programStepNs: {
+    ns: 400,
+    what: "What a tool computes between two of its calls: a few thousand instructions of its own and of the C library.",
+    source: "An estimate: yes of coreutils, which does nothing but fill a buffer and write it, writes about two million times a second.",
+  },
   copyPerByteNs: {
     ns: 0.1,
     what: "A cached memcpy with its access checks, 10 GB/s.",

@@ -6,6 +6,8 @@ export interface CostProfile {
   syscallNs: number;
   /** A step of kernel code that does nothing else. */
   stepNs: number;
+  /** A step of a tool's own code. */
+  programStepNs: number;
   /** Copying one byte between user memory, page cache, pipe or socket. */
   copyPerByteNs: number;
   /** A minor page fault: trap, VMA lookup, page-table entry. */
@@ -60,6 +62,7 @@ function numbers(f: Figures): CostProfile {
   return {
     syscallNs: f.syscallNs.ns,
     stepNs: f.stepNs.ns,
+    programStepNs: f.programStepNs.ns,
     copyPerByteNs: f.copyPerByteNs.ns,
     faultNs: f.faultNs.ns,
     pageZeroNs: f.pageZeroNs.ns,
