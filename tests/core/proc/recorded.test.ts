@@ -132,6 +132,50 @@ describe("lines of a form that Linux has", () => {
   });
 });
 
+describe("what each machine has its own of, in the recorded form", () => {
+  test("version", async () => {
+    const shape = /^Linux version 6\.1\.0-\S+ \(\S+@\S+\) \(gcc-12 \(Debian 12\.2\.0\S*\)(?: 12\.2\.0)?, GNU ld .*2\.40\)? #1 SMP PREEMPT_DYNAMIC \S+ 6\.1\.\S+(?: \(\S+\))?$/;
+    for (const [line] of [(await booted()).lines("version"), recorded("version")]) expect(line).toMatch(shape);
+  });
+  test("filesystems", async () => {
+    const [us, linux] = [(await booted()).lines("filesystems").slice(0, -1), recorded("filesystems").filter((line) => line !== "")];
+    for (const line of [...us, ...linux.filter((one) => one !== "[rc] 0")]) expect(line).toMatch(/^(nodev)?\t[a-z0-9]+$/);
+    const shared = linux.filter((line) => us.includes(line));
+    expect(us.filter((line) => linux.includes(line))).toEqual(shared);
+    expect(shared.length).toBeGreaterThan(8);
+  });
+  test("mounts: options by their names", async () => {
+    const options = (lines: string[], type: string): string[] =>
+      (lines.find((line) => line.split(" ")[2] === type) ?? "").split(" ")[3]?.split(",").map((option) => option.replace(/=.*/, "")) ?? [];
+    const { lines } = await booted();
+    for (const type of ["rootfs", "devtmpfs", "tmpfs"]) expect(options(lines("mounts"), type), type).toEqual(options(recorded("mounts"), type));
+  });
+  test("the head of cgroups", async () => expect((await booted()).lines("cgroups")[0]).toBe(recorded("cgroups")[0]));
+  test("a sleeping process", async () => {
+    const { machine, pid, lines } = await booted();
+    expect(machine.callNow(pid, "clock_nanosleep", { clockid: "CLOCK_REALTIME", flags: 0, request: { tv_sec: 50, tv_nsec: 0 } })).toMatchObject({ state: "sleeping" });
+    const [wchan, syscall, ...rest] = recorded("blocked");
+    expect(machine.text(`/proc/${pid}/wchan`)).toBe(wchan);
+    const fields = (line: string): string[] => line.split(" ").map((word) => word.replace(/[0-9a-f]+$/, "N"));
+    expect(fields(lines(`${pid}/syscall`)[0]!)).toEqual(fields(syscall!));
+    const stat = rest.find((line) => line.includes(" (sleep) S "))!;
+    expect(lines(`${pid}/stat`)[0]!.split(" ")).toHaveLength(stat.split(" ").length);
+  });
+  test("a zombie", async () => {
+    const { machine, pid, lines } = await booted();
+    const { ret: child } = machine.callNow(pid, "fork", {}) as unknown as { ret: number };
+    machine.callNow(child, "exit_group", { status: 0 });
+    const dead = recorded("blocked").findLast((line) => line.includes(" Z "))!.split(" ");
+    const ours = lines(`${child}/stat`)[0]!.split(" ");
+    expect(ours).toHaveLength(dead.length);
+    // Sizes, limits and addresses are gone; the signal that it ends with is SIGCHLD.
+    const fixed = [22, 23, 24, 25, 26, 27, 28, 29, 37];
+    expect(fixed.map((at) => ours[at])).toEqual(fixed.map((at) => dead[at]));
+    const status = block(recorded("blocked"), /^CapInh/, /^nonvoluntary/);
+    expect(labels(lines(`${child}/status`)).slice(-status.length - 1, -1)).toEqual(labels(status).slice(0, status.length));
+  });
+});
+
 /** Names and modes as `ls -l` tells them. */
 function listing(lines: string[]): Map<string, string> {
   const found = new Map<string, string>();
