@@ -64,6 +64,10 @@ export function hashOutput(output: Output): string {
 
 type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<One, "atNs"> & { atNs?: number } : never) : never;
 
+/** How far the clock is moved, ns; and while a program computes. */
+const ADVANCES = [1, 1000, 1_000_000, 20_000_000, 1_000_000_000];
+const BUSY_ADVANCES = [1, 1000, 1_000_000];
+
 export class Fuzz {
   readonly c: Chance;
   k: Kernel;
@@ -104,6 +108,12 @@ export class Fuzz {
     const never = this.rows.map(({ name }) => name).filter((name) => !this.called.has(name));
     const { step, calls, succeeded, refused, reboots, called, succeededBy } = this;
     return { steps: step, calls, succeeded, refused, reboots, called, succeededBy, never };
+  }
+
+  /** A program is at work: one that never ends makes a second of kernel time a matter of seconds. */
+  computes(): boolean {
+    for (const { kind, state } of this.k.state.sched.tasks.values()) if (kind === "program" && state === "runnable") return true;
+    return false;
   }
 
   line(): string {
@@ -176,7 +186,7 @@ export class Fuzz {
     switch (act) {
       case "call": return this.call(this.c.pick(free));
       case "batch": return this.batch(this.c.pick(free));
-      case "advance": return void this.feed({ type: "advance", byNs: this.c.pick([1, 1000, 1_000_000, 20_000_000, 1_000_000_000]) });
+      case "advance": return void this.feed({ type: "advance", byNs: this.c.pick(this.computes() ? BUSY_ADVANCES : ADVANCES) });
       case "view": return this.view(this.c.pick(free));
       case "signal": return void this.feed({ type: "signal", pid: this.c.pick(tasks).tgid, signal: this.c.pick([0, 10, 10, 12, 18, 19, 15, 9]), uid: this.c.pick([0, 0, 1000]) });
       case "interrupt": return this.interrupt();
