@@ -47,7 +47,10 @@ export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
       else if (arriving > ARRIVING_BYTES) refuse(tooMany("More arrives at once than fits into memory.", 1));
     });
     req.on("end", () => {
-      if (chunks !== null) resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      if (chunks === null) return;
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      chunks = null; // arrived: the close that follows is no failure
+      arriving -= length;
     });
     req.on("error", reject);
     req.on("close", () => {

@@ -56,5 +56,8 @@ export function answerMalformed(server: Server, headers: Record<string, string>,
     if (error.code === "ECONNRESET" || answer?.headersSent === true) return void socket.destroy();
     refuse(socket, problemOf(error));
   });
-  server.on("connect", (_req, socket) => refuse(socket, new Problem(405, "not-found", "This server is no proxy.")));
+  server.on("connect", (_req, socket) => {
+    socket.on("error", () => socket.destroy()); // node has taken its own listener off, and an error that nobody hears ends the process
+    refuse(socket, new Problem(405, "not-found", "This server is no proxy."));
+  });
 }

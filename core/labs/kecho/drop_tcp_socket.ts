@@ -5,13 +5,16 @@ import { fileOperations } from "../../fs/file.ts";
 import { bytesName } from "../../fs/names.ts";
 import { procCreate, removeProcEntry } from "../../fs/proc/dynamic.ts";
 import type { Kernel } from "../../kernel.ts";
+import { must } from "../../lib/assert.ts";
 import { copyFromUser } from "../../mm/usercopy.ts";
 import { moduleDefinition } from "../../module/definition.ts";
 import { socketPointer } from "../../net/proc.ts";
 import type { Endpoint } from "../../net/ksocket.ts";
 import { endTimeWait, tcpDone } from "../../net/tcp_close.ts";
+import { inetOf, socketOf } from "../../net/socket.ts";
 import { TCP_LISTEN, TCP_TIME_WAIT } from "../../net/tcp_states.ts";
 import { printk } from "../../sched/printk.ts";
+import { enter, steps, to } from "../../sched/steps.ts";
 
 const NAME = "drop_tcp_socket";
 const PATH = "net/drop_tcp_sock";
@@ -19,7 +22,7 @@ const OPS = "kecho.drop_tcp_sock";
 const OWNER_WRITES = 0o600;
 const INFO = 6;
 /** Bytes of one open file's pairs that are kept. */
-const TEXT_MAX = 1 << 20;
+const TEXT_MAX = 1 << 16;
 
 interface Pairs {
   text: string;
@@ -41,29 +44,42 @@ function tell(k: Kernel, id: number, from: Endpoint, at: Endpoint, state: number
 /** Drops the connection from one address to the other, if there is one. */
 function drop(k: Kernel, from: Endpoint, at: Endpoint): void {
   const { net } = k.state;
-  for (const entry of net.timeWaits.values()) {
-    if (entry.localAddr !== from.addr || entry.localPort !== from.port || entry.peerAddr !== at.addr || entry.peerPort !== at.port) continue;
-    tell(k, entry.id, from, at, TCP_TIME_WAIT);
-    return endTimeWait(k, entry.id);
+  const users = net.tcpPorts.get(from.port);
+  if (users === undefined) return;
+  for (const id of users.timeWaits) {
+    const { localAddr, peerAddr, peerPort } = must(net.timeWaits, id);
+    if (localAddr !== from.addr || peerAddr !== at.addr || peerPort !== at.port) continue;
+    tell(k, id, from, at, TCP_TIME_WAIT);
+    return endTimeWait(k, id);
   }
-  for (const socket of net.sockets.values()) {
-    const { inet, tcp, sk } = socket;
-    if (tcp === null || inet === null || sk === TCP_LISTEN) continue;
-    if (inet.localAddr !== from.addr || inet.localPort !== from.port || inet.peerAddr !== at.addr || inet.peerPort !== at.port) continue;
-    tell(k, socket.id, from, at, sk);
+  for (const id of users.sockets) {
+    const socket = socketOf(k, id);
+    const { localAddr, peerAddr, peerPort } = inetOf(socket);
+    if (socket.sk === TCP_LISTEN || localAddr !== from.addr || peerAddr !== at.addr || peerPort !== at.port) continue;
+    tell(k, id, from, at, socket.sk);
     return tcpDone(k, socket);
   }
 }
 
+/** Pairs that one step drops. */
+const AT_ONCE = 16;
+
 /** Pairs up to the first that is malformed; the last word counts only when something follows it. */
-function dropAll(k: Kernel, text: string): void {
-  const words = [...text.matchAll(/(\S+)(?=\s)/g)].map(([word]) => word);
-  for (let at = 0; at + 1 < words.length; at += 2) {
-    const [from, to] = [parseEndpoint(words[at]), parseEndpoint(words[at + 1])];
-    if (from === null || to === null) return;
-    drop(k, from, to);
-  }
-}
+const dropAll = steps<{ words: string[] }>("kecho.drop_all", {
+  some: (k, _task, { locals }) => {
+    const { words } = locals;
+    for (let at = 0; at < 2 * AT_ONCE; at += 2) {
+      const [from, peer] = [parseEndpoint(words[at] ?? ""), parseEndpoint(words[at + 1] ?? "")];
+      if (from === null || peer === null) return 0;
+      drop(k, from, peer);
+    }
+    locals.words = words.slice(2 * AT_ONCE);
+    return to("some");
+  },
+});
+
+/** Words that something follows. */
+const wordsOf = (text: string): string[] => [...text.matchAll(/(\S+)(?=\s)/g)].map(([word]) => word);
 
 fileOperations(OPS, {
   owner: NAME,
@@ -79,10 +95,7 @@ fileOperations(OPS, {
     pairs.text = (pairs.text + bytesName(bytes)).slice(0, TEXT_MAX);
     return count;
   },
-  release: (k, _task, file) => {
-    dropAll(k, (file.data as unknown as Pairs).text);
-    return 0;
-  },
+  release: (_k, _task, file) => enter(dropAll, { words: wordsOf((file.data as unknown as Pairs).text) }),
 });
 
 moduleDefinition({

@@ -1,10 +1,10 @@
 /** kecho: an echo server in the kernel, one work item a connection. */
-import { EINVAL } from "../../abi/errno.ts";
 import { AF_INET, INADDR_ANY, IPPROTO_TCP, SHUT_RDWR, SO_REUSEPORT, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../abi/socket.ts";
 import { SIGTERM } from "../../abi/signal.ts";
 import { destroyWorkqueue } from "../../irq/flush.ts";
 import { allocWorkqueue, WQ_UNBOUND } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
+import { must } from "../../lib/assert.ts";
 import { moduleDefinition, type ParamSpec } from "../../module/definition.ts";
 import type { Module } from "../../module/state.ts";
 import { kernelBind, kernelListen, kernelSetsockopt, kernelShutdown, sockCreateKern, sockRelease } from "../../net/ksocket.ts";
@@ -45,7 +45,8 @@ function openListen(k: Kernel, task: Task, port: number, backlog: number): numbe
   return socket;
 }
 
-function init(k: Kernel, { params, data }: Module, task: Task): number {
+/** Everything but the daemon: 0 or an errno, with nothing left behind. */
+function prepare(k: Kernel, { params, data }: Module, task: Task): number {
   const listener = openListen(k, task, Number(params.port), Number(params.backlog));
   if (listener < 0) {
     complain(k, "listen socket open error");
@@ -58,16 +59,28 @@ function init(k: Kernel, { params, data }: Module, task: Task): number {
     return workqueue;
   }
   Object.assign(data, { listener, workqueue, daemon: 0, stopped: false, connections: [] } satisfies Kecho);
-  const daemon = kthreadRun(k, echoServerDaemon, { index: 0 }, NAME);
-  if (daemon < 0) {
-    complain(k, "cannot start server daemon");
-    return -EINVAL;
-  }
-  // A signal may end it long before rmmod asks for it.
-  getTaskStruct(k, daemon);
-  lab(k).daemon = daemon;
   return 0;
 }
+
+const init = steps<{ module: string }>("kecho.init", {
+  prepare: (k, task) => {
+    const error = prepare(k, must(k.state.modules.loaded, NAME), task);
+    return error < 0 ? error : NEXT;
+  },
+  start: (k, task) => {
+    const data = lab(k);
+    data.daemon = kthreadRun(k, echoServerDaemon, { index: 0 }, NAME);
+    if (data.daemon > 0) {
+      // A signal may end it long before rmmod asks for it.
+      getTaskStruct(k, data.daemon);
+      return 0;
+    }
+    complain(k, "cannot start server daemon");
+    sockRelease(k, task, data.listener);
+    return enter(destroyWorkqueue, { wq: data.workqueue });
+  },
+  failed: (k) => lab(k).daemon,
+});
 
 const exit = steps<{ module: string }>("kecho.exit", {
   signal: (k) => {

@@ -35,10 +35,11 @@ export function startSampling(k: Kernel): void {
   data.position = 0;
   data.lastJiffies = jiffies(k);
   if (build(k).marksUnused) writeVmalloc(k, data.buffer, 0, new Uint8Array(SAMPLES * SAMPLE_SIZE).fill(0xff));
-  arm(k, data);
+  armSampling(k, data);
 }
 
-function arm(k: Kernel, { workqueue, work }: Mp3): void {
+/** The next sample; nothing when it is on its way already. */
+export function armSampling(k: Kernel, { workqueue, work }: Mp3): void {
   queueDelayedWork(k, workqueue, work, msecsToJiffies(k, WORK_PERIOD_MS));
 }
 
@@ -52,13 +53,16 @@ export function endSampling(k: Kernel): void {
 
 function sample(k: Kernel): number {
   const data = lab(k);
-  if (build(k).dropsDead) data.tasks = data.tasks.filter((one) => liveTask(k, one) !== null);
+  const { dropsDead } = build(k);
+  const listed = data.tasks.length;
+  if (dropsDead) data.tasks = data.tasks.filter((one) => liveTask(k, one) !== null);
   if (data.tasks.length === 0) {
-    if (build(k).dropsDead) endSampling(k);
-    else printk(k, ALERT, "WARNING: Workqueue found no tasks.");
+    // The last one has died; where it was taken off the list, the run has its end mark already.
+    if (listed > 0) endSampling(k);
+    else if (!dropsDead) printk(k, ALERT, "WARNING: Workqueue found no tasks.");
     return 0;
   }
-  arm(k, data);
+  armSampling(k, data);
   const sum = { minFlt: 0, majFlt: 0, cpuNs: 0 };
   for (const one of data.tasks) {
     const task = liveTask(k, one);

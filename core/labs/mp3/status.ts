@@ -10,7 +10,7 @@ import { copyFromUser } from "../../mm/usercopy.ts";
 import { printk } from "../../sched/printk.ts";
 import { enter, steps, type SyscallResult } from "../../sched/steps.ts";
 import { ALERT, build, lab, NAME } from "./lab.ts";
-import { endSampling, liveTask, registered, startSampling } from "./sampling.ts";
+import { armSampling, endSampling, liveTask, registered, startSampling } from "./sampling.ts";
 
 /** Bytes of a command that are looked at. */
 const COMMAND_MAX = 64;
@@ -53,7 +53,11 @@ function deregister(k: Kernel, pid: number): number {
 /** Takes the work back before the write answers, so that no sample comes after it. */
 const stopSampling = steps<{ count: number }>("mp3.stop_sampling", {
   cancel: (k) => enter(cancelDelayedWorkSync, { work: lab(k).work }),
-  end: (_k, _task, { locals }) => locals.count,
+  end: (k, _task, { locals }) => {
+    // Whoever was registered while this waited found the work being cancelled.
+    if (lab(k).tasks.length > 0) armSampling(k, lab(k));
+    return locals.count;
+  },
 });
 
 function obey(k: Kernel, text: string, count: number): SyscallResult {

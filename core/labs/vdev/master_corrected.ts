@@ -5,6 +5,7 @@ import { debugfsCreateFile, debugfsRemove } from "../../fs/debugfs/debugfs.ts";
 import { fileOf, fileOperations, type OpenFile } from "../../fs/file.ts";
 import { MISC_DYNAMIC_MINOR, miscDeregister, miscRegister } from "../../fs/misc.ts";
 import type { Kernel } from "../../kernel.ts";
+import { assert } from "../../lib/assert.ts";
 import { copyFromUserInto, copyFromUserPartial, type Addr } from "../../mm/usercopy.ts";
 import type { Module } from "../../module/state.ts";
 import { kernelSend, kernelSendmsg, sendNow } from "../../net/ksocket.ts";
@@ -97,8 +98,13 @@ function mayWait(sent: number): boolean {
 }
 
 /** Bytes of the kernel's that did not all fit at once. */
-const sendRest = steps<{ socket: number; flags: number; bytes: Uint8Array; done: number }>("vdev.master.send", {
-  send: (k, _task, { locals: { socket, bytes, flags } }) => enter(kernelSendmsg, kernelSend(k, socket, bytes, flags)),
+const sendRest = steps<{ socket: number; flags: number; bytes: Uint8Array | null; done: number }>("vdev.master.send", {
+  send: (k, _task, { locals }) => {
+    const { socket, flags, bytes } = locals;
+    assert(bytes !== null, "nothing to send");
+    locals.bytes = null; // they are the transfer's from now on
+    return enter(kernelSendmsg, kernelSend(k, socket, bytes, flags));
+  },
   sent: (_k, _task, { locals: { done }, ret }) => (ret >= 0 ? done + Number(ret) : done > 0 ? done : ret),
 });
 

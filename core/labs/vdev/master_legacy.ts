@@ -4,6 +4,7 @@ import { debugfsCreateFile, debugfsRemove } from "../../fs/debugfs/debugfs.ts";
 import { fileOperations, type FileOperations, type OpenFile } from "../../fs/file.ts";
 import { MISC_DYNAMIC_MINOR, miscDeregister, miscRegister } from "../../fs/misc.ts";
 import type { Kernel } from "../../kernel.ts";
+import { assert } from "../../lib/assert.ts";
 import { frameExists, readFrame } from "../../mm/page_alloc.ts";
 import { virtToPfn } from "../../mm/kmalloc.ts";
 import { copyFromUser, type Addr } from "../../mm/usercopy.ts";
@@ -74,8 +75,13 @@ const accept = steps<{ variant: string }>("vdev.master.legacy_accept", {
 });
 
 /** What a send that waits answers: the sent bytes, or `always` when the result is ignored. */
-const sendRest = steps<{ socket: number; bytes: Uint8Array; done: number; always: number }>("vdev.master.legacy_send", {
-  send: (k, _task, { locals: { socket, bytes } }) => enter(kernelSendmsg, kernelSend(k, socket, bytes, 0)),
+const sendRest = steps<{ socket: number; bytes: Uint8Array | null; done: number; always: number }>("vdev.master.legacy_send", {
+  send: (k, _task, { locals }) => {
+    const { socket, bytes } = locals;
+    assert(bytes !== null, "nothing to send");
+    locals.bytes = null; // they are the transfer's from now on
+    return enter(kernelSendmsg, kernelSend(k, socket, bytes, 0));
+  },
   sent: (_k, _task, { locals: { done, always }, ret }) => (always >= 0 ? always : ret >= 0 ? done + Number(ret) : done > 0 ? done : ret),
 });
 

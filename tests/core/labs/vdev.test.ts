@@ -257,3 +257,35 @@ test("a buffer is clean at every open", async () => {
   lab.ok("close", { fd: first });
   expect(lab.load(lab.map(4096, lab.open("master")), 6)).toEqual(Buffer.alloc(6));
 });
+
+/** Fills the connection by ioctl MMAP until it waits: the bytes that were taken and the waiting call. */
+function fill(lab: VdevLab, master: number): { sent: number; callId: string } {
+  for (let sent = 0; sent < 64 << 20; sent += 4096) {
+    const answer = lab.callNow(lab.pid, "ioctl", { fd: master, request: MMAP, arg: 4096 });
+    if (answer.state === "sleeping") return { sent, callId: answer.callId };
+  }
+  throw new Error("it never waits");
+}
+
+test("ioctl MMAP of a master that finds no room waits with bytes of its own, and goes on", async () => {
+  const lab = await VdevLab.loaded("corrected");
+  const [master, slave] = lab.connected();
+  const reader = lab.fork();
+  const { sent, callId } = fill(lab, master);
+  expect(lab.broken()).toEqual([]);
+  let got = 0;
+  while (got < sent + 4096) {
+    const read = lab.callNow(reader, "read", { fd: slave, count: 4096 }) as { ret: number };
+    expect(read.ret).toBeGreaterThan(0);
+    got += read.ret;
+  }
+  expect(got).toBe(sent + 4096);
+  expect(lab.stand(callId)).toMatchObject({ ret: 4096 });
+});
+
+test("the report's master waits with bytes of its own too", async () => {
+  const lab = await VdevLab.loaded("seed");
+  const [master] = lab.connected();
+  fill(lab, master);
+  expect(lab.broken()).toEqual([]);
+});
