@@ -11,6 +11,7 @@ import { startProgram } from "./process/exec.ts";
 import { beginOf } from "./programs/image.ts";
 import { kthread } from "./process/create.ts";
 import { timerSignalTaken } from "./process/itimer.ts";
+import { sampleLoad } from "./sched/loadavg.ts";
 import { enqueue } from "./sched/run_queue.ts";
 import { pushFrame } from "./sched/steps.ts";
 import type { Task } from "./sched/task.ts";
@@ -25,6 +26,7 @@ function taskReturned(k: Kernel, task: Task): void {
     pushFrame(task, "signals", {});
     return;
   }
+  sampleLoad(k); // up to here it ran
   task.state = task.kind === "driven" ? "parked" : "sleeping";
 }
 

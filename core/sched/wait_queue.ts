@@ -6,6 +6,7 @@ import { taskOf, type SleepMode, type Task } from "./task.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { charge, costs } from "./cost.ts";
 import { watchSleep } from "./hung_task.ts";
+import { sampleLoad } from "./loadavg.ts";
 import { enqueue } from "./run_queue.ts";
 import { now } from "../time/clock.ts";
 
@@ -104,6 +105,7 @@ export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
     addWaiter(k, queue, { tid: task.tid, exclusive: action.exclusive ?? false, callback: "", arg: 0 });
   }
   const untilNs = action.untilNs ?? -1;
+  sampleLoad(k); // up to here it ran
   if (action.mode === "uninterruptible" && (untilNs < 0 || untilNs > now(k) + BRIEF_NS)) watchSleep(k);
   const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: "sleep.timeout", arg: task.tid });
   task.sleep = {

@@ -108,4 +108,20 @@ describe("/proc", () => {
     expect(m.text("/proc/loadavg")).toMatch(/ [34]\/[0-9]+ [0-9]+\n$/);
     expect(tasks).toHaveLength(3);
   });
+
+  test("loadavg: a long burst counts up to its end, whenever somebody looks", () => {
+    const [watched, alone] = [1, 2].map(() => {
+      const m = machine({ cpus: 1 });
+      thread(m, "burst", sleeper, newSleeper(1000 * MS, 12_000 * MS));
+      return m;
+    });
+    for (let second = 0; second < 15; second++) {
+      watched.advance(1000);
+      watched.text("/proc/loadavg");
+    }
+    alone.advance(15_000);
+    // Two samples of one task.
+    expect(alone.text("/proc/loadavg").split(" ").slice(0, 3)).toEqual(["0.15", "0.03", "0.01"]);
+    expect(alone.text("/proc/loadavg")).toBe(watched.text("/proc/loadavg"));
+  });
 });
