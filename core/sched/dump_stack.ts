@@ -45,10 +45,10 @@ export function dumpStack(k: Kernel, trace: readonly string[]): void {
   printTrace(k, ["dump_stack_lvl+0x44/0x5c", ...trace]);
 }
 
-/** WARN(): `where` is the source line and the function, `trace` what called it. Taints the kernel (W). */
+/** WARN(), or WARN_ON() without a message: `where` is the source line and the function, `trace` what called it. Taints the kernel (W). */
 export function warn(k: Kernel, message: string, where: { file: string; line: number; symbol: string }, trace: readonly string[]): void {
   printk(k, WARNING, "------------[ cut here ]------------");
-  printk(k, WARNING, message);
+  if (message !== "") printk(k, WARNING, message);
   const task = current(k);
   printk(k, WARNING, `WARNING: CPU: ${k.turn.cpu} PID: ${task?.tid ?? 0} at ${where.file}:${where.line} ${where.symbol}`);
   printk(k, WARNING, modulesLinkedIn(k));
