@@ -138,7 +138,7 @@ function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
   const low = table[index];
   const pfn = ptePfn(low, table[index + 1]);
   const counted = (low & PTE_SPECIAL) === 0;
-  if ((vma.flags & VM_SHARED) !== 0) {
+  if ((vma.flags & VM_SHARED) !== 0 || vmOpsOf(k, vma)?.ownsPages === true) {
     table[index] = low | PTE_RW | PTE_DIRTY | PTE_ACCESSED;
     return "minor";
   }

@@ -1,10 +1,11 @@
 /** Address spaces across fork and exit (dup_mmap, exit_mmap). */
-import { ENOMEM } from "../abi/errno.ts";
+import { EINTR, ENOMEM } from "../abi/errno.ts";
 import { TASK_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { groupOf, type Task } from "../sched/task.ts";
+import { fatalSignalPending } from "../sched/wait_queue.ts";
 import { accountVm, promisePages } from "./accounting.ts";
 import { frameOf } from "./page_alloc.ts";
 import {
@@ -19,7 +20,7 @@ import {
 } from "./vma.ts";
 import { allVmas } from "./vma_list.ts";
 
-/** Gives the child a copy of the parent's address space, pages shared until written: 0, or -ENOMEM with nothing left behind. */
+/** Gives the child a copy of the parent's address space, pages shared until written: 0, or -ENOMEM or -EINTR with nothing left behind. */
 export function forkSpace(k: Kernel, parent: Task, child: Task): number {
   const from = spaceOf(k, parent);
   child.mm = newSpace(k);
@@ -35,9 +36,11 @@ export function forkSpace(k: Kernel, parent: Task, child: Task): number {
   }
   for (const vma of allVmas(from)) {
     if ((vma.flags & VM_DONTCOPY) !== 0) continue;
-    if (!forkVma(k, parent, from, to, vma)) {
+    // Who is killed for want of memory meanwhile has no child: its pages are being taken.
+    const error = !forkVma(k, parent, from, to, vma) ? -ENOMEM : fatalSignalPending(parent) ? -EINTR : 0;
+    if (error < 0) {
       dropSpace(k, child);
-      return -ENOMEM;
+      return error;
     }
   }
   return 0;

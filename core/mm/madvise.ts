@@ -120,7 +120,7 @@ function removePages(k: Kernel, task: Task, vma: Vma, start: number, end: number
 function adviseFlags(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {
   if (advice === MADV_DOFORK && (vma.flags & VM_IO) !== 0) return -EINVAL;
   if (advice === MADV_DODUMP && (vma.flags & VM_SPECIAL) !== 0) return -EINVAL;
-  if (advice === MADV_WIPEONFORK && (vma.file !== 0 || (vma.flags & VM_SHARED) !== 0)) return -EINVAL;
+  if (advice === MADV_WIPEONFORK && (vma.file !== 0 || vma.shmem !== 0 || (vma.flags & VM_SHARED) !== 0)) return -EINVAL;
   const [clear, set] = flagAdvice[advice]!;
   const flags = (vma.flags & ~clear) | set;
   if (flags === vma.flags) return 0;

@@ -46,6 +46,7 @@ export const seedDesign: Design = {
     const vma = typeof addr === "bigint" ? null : findVma(spaceOf(k, task), addr);
     if (vma?.ops !== OPS) return -EFAULT;
     const segment = segmentOf(k, vma.private);
+    if (segment.attached === 0) return -EFAULT;
     // The page is forgotten without being freed; the record and the mapping stay.
     if (--segment.attached === 0) segment.frames.delete(0);
     return 0;

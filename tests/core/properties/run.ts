@@ -2,11 +2,12 @@
 import { clocks } from "./clocks.ts";
 import { files } from "./files.ts";
 import { mappings } from "./mappings.ts";
+import { memory } from "./memory.ts";
 import { pipes } from "./pipes.ts";
 import { processes } from "./processes.ts";
 import { check, type Model } from "./walk.ts";
 
-const MODELS: { [name: string]: (seed: number, steps: number) => unknown } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes), processes: walks(processes), clocks };
+const MODELS: { [name: string]: (seed: number, steps: number) => unknown } = { files: walks(files), mappings: walks(mappings), pipes: walks(pipes), processes: walks(processes), clocks, memory };
 
 function walks<Act>(model: Model<Act>): (seed: number, steps: number) => void {
   return (seed, steps) => check(model, seed, steps);

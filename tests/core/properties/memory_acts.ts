@@ -1,0 +1,428 @@
+/** What the processes of the memory walk do: each act on the kernel and on the model, and where they must agree. */
+import type { Json } from "../../../core/input.ts";
+import { SSMEM_PAGES_MAX } from "../../../core/labs/ssmem/segments.ts";
+import {
+  among, bytesOf, faultOf, forked, isDoubtful, isMapped, newStore, PAGE, storeBytes, truncated, unmapped, within, write, type Page, type Process, type Store,
+} from "./memory_model.ts";
+import { BASE_PAGE, WINDOW, type MemoryWalk } from "./memory.ts";
+import { base64, outBase64, type Answer } from "./walk.ts";
+
+const ACTS = [
+  "anon", "anon", "anon", "shared", "file", "private", "memfd", "shm", "ssmem", "ssmem", "munmap", "mprotect", "move", "resize", "shrink",
+  "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "store", "store", "store", "store", "load", "load", "load", "load", "load", "load", "clear",
+  "pwrite", "pread", "truncate", "dontneed", "free", "remove", "pageout", "pageout", "cold", "willneed", "populate", "forking", "mlock", "munlock", "fork", "fork", "fork", "exit",
+  "shmrm",
+] as const;
+
+const MOST_PROCESSES = 6;
+const FILE_PAGES = 200;
+const SEGMENTS = 4;
+/** Pages of shared memory at once: what holds them outlives whoever is killed. */
+const SHARED_PAGES = 700;
+const TOUCHED_AT_ONCE = 160;
+
+const wholeOf = ({ page, pages }: { page: number; pages: number }): { page: number; count: number } => ({ page, count: pages });
+const hex = (page: number, offset = 0): string => `0x${(page * PAGE + offset).toString(16)}`;
+const pageOf = (answer: Answer): number => Number(BigInt(answer.ret as string)) / PAGE;
+
+export class MemoryActs {
+  private readonly w: MemoryWalk;
+  constructor(walk: MemoryWalk) {
+    this.w = walk;
+  }
+
+  step(): void {
+    const { chance, processes } = this.w;
+    const process = chance.of(processes);
+    const act = chance.of(ACTS);
+    switch (act) {
+      case "anon": case "shared": case "file": case "private": this.map(process, act); break;
+      case "memfd": this.memfd(process); break;
+      case "shm": this.shm(process); break;
+      case "ssmem": this.ssmem(process); break;
+      case "munmap": this.munmap(process); break;
+      case "mprotect": this.mprotect(process); break;
+      case "move": this.move(process); break;
+      case "resize": this.resize(process); break;
+      case "shrink": this.shrink(process); break;
+      case "touch": this.touch(process); break;
+      case "store": this.store(process); break;
+      case "load": this.load(process); break;
+      case "clear": this.clear(process); break;
+      case "pwrite": case "pread": this.fileBytes(process, act); break;
+      case "truncate": this.truncate(process); break;
+      case "mlock": case "munlock": this.lock(process, act === "mlock"); break;
+      case "fork": this.fork(process); break;
+      case "exit": this.exit(process); break;
+      case "shmrm": this.removeSegment(process); break;
+      default: this.advise(process, act);
+    }
+  }
+
+  /** A call that must answer `wanted`, unless memory is short and it says so; false when it did nothing. */
+  private did(process: Process, name: string, args: Json, wanted: Json | undefined): boolean {
+    const answer = this.w.call(process, name, args);
+    if (answer === null) return false;
+    const got = answer.errno ?? answer.ret;
+    if (got !== wanted && typeof got === "string" && SHORT.includes(got) && this.w.isShort()) return false;
+    if (wanted !== undefined) this.w.same(name, got, wanted);
+    return answer.errno === null;
+  }
+
+  private mapped(process: Process, page: number, count: number, kind: Pick<Page, "prot" | "shared" | "store"> & Partial<Page>): void {
+    const mapping = this.w.mappings++;
+    unmapped(process.pages, page, count);
+    for (let at = 0; at < count; at++) {
+      process.pages.set(page + at, { most: 7, own: null, locked: false, resident: false, fork: "copy", grows: true, mapping, ...kind, pgoff: (kind.pgoff ?? 0) + at });
+    }
+    process.regions.push({ page, pages: count });
+  }
+
+  /** Whether another shared object of `pages` pages is within bounds. */
+  private mayShare(pages: number): boolean {
+    const stores = new Set<Store>([...this.w.segments.map(({ store }) => store), this.w.file]);
+    for (const { pages: own } of this.w.processes) for (const { store } of own.values()) if (store !== null) stores.add(store);
+    return [...stores].reduce((sum, store) => sum + store.pages, pages) <= SHARED_PAGES;
+  }
+
+  private map(process: Process, act: "anon" | "shared" | "file" | "private"): void {
+    const { chance, file } = this.w;
+    const page = BASE_PAGE + chance.below(WINDOW);
+    const count = Math.min(1 + chance.below(chance.below(3) === 0 ? 400 : 40), BASE_PAGE + WINDOW - page);
+    const shared = act === "shared" || act === "file";
+    if (act === "shared" && !this.mayShare(count)) return;
+    const prot = chance.of([3, 3, 3, 3, 1, 0, 2, 5, 7]);
+    const ofFile = act === "file" || act === "private";
+    const populated = act !== "private" && chance.below(8) === 0;
+    const flags = `${shared ? "MAP_SHARED" : "MAP_PRIVATE"}${ofFile ? "" : "|MAP_ANONYMOUS"}|MAP_FIXED${populated ? "|MAP_POPULATE" : ""}${chance.below(6) === 0 ? "|MAP_NORESERVE" : ""}`;
+    const pgoff = ofFile ? chance.below(FILE_PAGES) : 0;
+    const args: { [name: string]: Json } = { addr: hex(page), length: count * PAGE, prot, flags };
+    if (!this.did(process, "mmap", ofFile ? { ...args, fd: 3, offset: pgoff * PAGE } : args, hex(page))) return;
+    this.mapped(process, page, count, { prot, shared, store: ofFile ? file : shared ? newStore("zero", count) : null, pgoff });
+  }
+
+  /** A memory file that lives as long as its mapping. */
+  private memfd(process: Process): void {
+    const { chance } = this.w;
+    const count = 1 + chance.below(24);
+    if (!this.mayShare(count)) return;
+    const made = this.w.call(process, "memfd_create", { name: "walk", flags: 0 });
+    if (made === null || made.errno !== null) return;
+    const fd = made.ret ?? -1;
+    const shared = chance.below(3) > 0;
+    if (this.did(process, "ftruncate", { fd, length: count * PAGE }, 0)) {
+      const answer = this.w.call(process, "mmap", { length: count * PAGE, prot: 3, flags: shared ? "MAP_SHARED" : "MAP_PRIVATE", fd });
+      if (answer !== null && answer.errno === null) this.mapped(process, pageOf(answer), count, { prot: 3, shared, store: newStore("memfd", count) });
+    }
+    if (this.w.processes.includes(process)) this.did(process, "close", { fd }, 0);
+  }
+
+  /** shmat of a segment, new or old. */
+  private shm(process: Process): void {
+    const { chance, segments } = this.w;
+    if (segments.length < SEGMENTS && chance.below(2) === 0) {
+      const pages = 1 + chance.below(40);
+      if (!this.mayShare(pages)) return;
+      const made = this.w.call(process, "shmget", { key: "IPC_PRIVATE", size: pages * PAGE - chance.below(100), shmflg: 0o600 });
+      if (made === null || made.errno !== null) return;
+      segments.push({ id: Number(made.ret), store: newStore("shm", pages) });
+    }
+    if (segments.length === 0) return;
+    const { id, store } = chance.of(segments);
+    const readOnly = chance.below(5) === 0;
+    const answer = this.w.call(process, "shmat", { shmid: id, shmflg: readOnly ? "SHM_RDONLY" : 0 });
+    if (answer === null) return;
+    this.w.same("shmat", answer.errno, null);
+    this.mapped(process, pageOf(answer), store.pages, { prot: readOnly ? 1 : 3, most: readOnly ? 5 : 7, shared: true, store });
+  }
+
+  private removeSegment(process: Process): void {
+    const { segments, chance } = this.w;
+    if (segments.length === 0) return;
+    const [{ id }] = segments.splice(chance.below(segments.length), 1);
+    this.w.call(process, "shmctl", { shmid: id, cmd: "IPC_RMID" });
+  }
+
+  private readonly ssmemStores = new Map<number, Store>();
+
+  private ssmem(process: Process): void {
+    const { chance, processes } = this.w;
+    const id = chance.of([1, 2, 1024]);
+    const flags = chance.below(8);
+    const pages = 1 + chance.below(SSMEM_PAGES_MAX);
+    let store = this.ssmemStores.get(id);
+    if (store !== undefined && !isMapped(processes, store)) store = undefined;
+    const answer = this.w.call(process, "ssmem_attach", { id, flags, length: pages * PAGE });
+    if (answer === null) return;
+    if (store === undefined && (flags & 1) === 0) return this.w.same("ssmem_attach", answer.errno, "EADDRNOTAVAIL");
+    this.w.same("ssmem_attach", answer.errno, null);
+    if (store === undefined) this.ssmemStores.set(id, (store = newStore("ssmem", pages)));
+    const prot = 1 | (flags & 2) | (flags & 4);
+    this.mapped(process, pageOf(answer), store.pages, { prot, most: prot, shared: true, store, grows: false });
+  }
+
+  private munmap(process: Process): void {
+    const { page, count } = this.w.somewhere(process, 100);
+    if (!this.did(process, "munmap", { addr: hex(page), length: count * PAGE }, 0)) return;
+    unmapped(process.pages, page, count);
+  }
+
+  private mprotect(process: Process): void {
+    const { page, count } = this.w.somewhere(process, 60);
+    const prot = this.w.chance.of([0, 1, 3, 3, 3, 2, 7]);
+    const { mapped, hole } = within(process.pages, page, count);
+    const forbidden = mapped.findIndex(({ most }) => (prot & ~most) !== 0);
+    const wanted = forbidden >= 0 ? "EACCES" : hole ? "ENOMEM" : 0;
+    const answer = this.w.call(process, "mprotect", { addr: hex(page), len: count * PAGE, prot });
+    if (answer === null) return;
+    this.w.same("mprotect", answer.errno ?? answer.ret, wanted);
+    // What lies before the hole is changed all the same.
+    for (const one of forbidden >= 0 ? mapped.slice(0, forbidden) : mapped) one.prot = prot;
+  }
+
+  /** mremap to a fixed place elsewhere. */
+  private move(process: Process): void {
+    const { page, count } = this.w.somewhere(process, 12);
+    const to = BASE_PAGE + this.w.chance.below(WINDOW - count);
+    if (to + count > page && page + count > to) return;
+    const args = { old_address: hex(page), old_size: count * PAGE, new_size: count * PAGE, flags: "MREMAP_MAYMOVE|MREMAP_FIXED", new_address: hex(to) };
+    const answer = this.w.call(process, "mremap", args);
+    if (answer === null) return;
+    // The target is unmapped before the source is looked at.
+    if (process.pages.has(page)) unmapped(process.pages, to, count);
+    const { mapped, hole } = within(process.pages, page, count);
+    if (hole || (count > 1 && answer.errno === "EFAULT")) return this.w.same("mremap", answer.errno, "EFAULT");
+    if (answer.errno === "ENOMEM" && this.w.isShort()) return;
+    this.w.same("mremap", answer.ret, hex(to));
+    unmapped(process.pages, page, count);
+    for (const [at, one] of mapped.entries()) process.pages.set(to + at, one);
+    process.regions.push({ page: to, pages: count });
+  }
+
+  /** mremap to more pages, where they are or elsewhere. */
+  private resize(process: Process): void {
+    const { chance } = this.w;
+    const { page } = this.w.somewhere(process, 1);
+    const one = process.pages.get(page);
+    const more = 1 + chance.below(20);
+    if (one !== undefined && one.locked && !one.shared && one.store !== null) return;
+    const mayMove = chance.below(2) === 0;
+    const answer = this.w.call(process, "mremap", { old_address: hex(page), old_size: PAGE, new_size: (1 + more) * PAGE, flags: mayMove ? "MREMAP_MAYMOVE" : 0 });
+    if (answer === null) return;
+    if (one === undefined || !one.grows) return this.w.same("mremap", answer.errno, "EFAULT");
+    const room = among(process.pages, page + 1, more).length === 0;
+    // Without room, or where the mapping goes on behind the page, it may only move.
+    if (answer.errno === "ENOMEM" && (!mayMove || this.w.isShort())) return;
+    this.w.same("mremap", answer.errno, null);
+    const to = pageOf(answer);
+    if (to === page && !room) throw this.w.wrong("a mapping grew over another");
+    process.pages.delete(page);
+    process.pages.set(to, one);
+    for (let at = 1; at <= more; at++) process.pages.set(to + at, { ...one, pgoff: one.pgoff + at, own: null, resident: false });
+    process.regions.push({ page: to, pages: 1 + more });
+  }
+
+  private shrink(process: Process): void {
+    const { page, count } = this.w.somewhere(process, 30);
+    if (count < 2) return;
+    const keep = 1 + this.w.chance.below(count - 1);
+    const there = process.pages.has(page);
+    const answer = this.w.call(process, "mremap", { old_address: hex(page), old_size: count * PAGE, new_size: keep * PAGE, flags: 0 });
+    if (answer === null) return;
+    this.w.same("mremap", answer.errno ?? answer.ret, there ? hex(page) : "EFAULT");
+    if (there) unmapped(process.pages, page + keep, count - keep);
+  }
+
+  /** Many pages with a byte each, in one trip: what makes memory short. */
+  private touch(process: Process): void {
+    const { chance } = this.w;
+    const whole = chance.below(3) === 0 && process.regions.length > 0;
+    const { page, count } = whole ? wholeOf(chance.of(process.regions)) : this.w.somewhere(process, TOUCHED_AT_ONCE);
+    const calls: { call: string; args: Json }[] = [];
+    const stored: { page: Page; offset: number; byte: number }[] = [];
+    for (let at = page; at < page + count; at++) {
+      const one = process.pages.get(at);
+      if (one === undefined || faultOf(one, true) !== null) continue;
+      const [offset, byte] = [chance.below(PAGE), 1 + chance.below(255)];
+      calls.push({ call: "store", args: { addr: hex(at, offset), buf: base64(Uint8Array.of(byte)) } });
+      stored.push({ page: one, offset, byte });
+    }
+    if (calls.length === 0) return;
+    const results = this.w.batch(process, calls);
+    if (results === null) return stored.forEach(({ page: one }) => one.store?.doubtful.add(one.pgoff));
+    for (const [index, { page: one, offset, byte }] of stored.entries()) {
+      if (results[index] === true) write(one, offset, Uint8Array.of(byte));
+      else if (!this.w.isShort()) throw this.w.wrong("a store failed, and memory is not short");
+    }
+  }
+
+  private store(process: Process): void {
+    const { chance } = this.w;
+    const { page } = this.w.somewhere(process, 1);
+    const offset = chance.below(3) === 0 ? 0 : chance.below(PAGE);
+    const data = new Uint8Array(Math.min(1 + chance.below(200), PAGE - offset)).map((_, at) => (at % 7 === 0 ? 0 : 1 + ((at * 3 + offset) % 250)));
+    const one = process.pages.get(page);
+    const answer = this.w.call(process, "store", { addr: hex(page, offset), buf: base64(data) });
+    if (answer === null) {
+      one?.store?.doubtful.add(one.pgoff);
+      return;
+    }
+    const fault = faultOf(one, true);
+    if (fault !== null) return this.w.same("fault", [answer.ret, answer.signal, answer.siCode, answer.faultAddr], [-1, fault.signal, fault.siCode, hex(page, offset)]);
+    if (answer.signal === "SIGKILL" && this.w.isShort()) return;
+    this.w.same("stored", answer.errno ?? answer.ret, data.length);
+    write(one!, offset, data);
+  }
+
+  private load(process: Process): void {
+    const { chance } = this.w;
+    const { page } = this.w.somewhere(process, 1);
+    const one = process.pages.get(page);
+    // Mostly the whole page, to see what must not be there.
+    const offset = chance.below(3) === 0 ? chance.below(PAGE) : 0;
+    const length = PAGE - offset;
+    const answer = this.w.call(process, "load", { addr: hex(page, offset), length });
+    if (answer === null) return;
+    const fault = faultOf(one, false);
+    if (fault !== null) return this.w.same("fault", [answer.ret, answer.signal, answer.siCode, answer.faultAddr], [-1, fault.signal, fault.siCode, hex(page, offset)]);
+    if (answer.signal === "SIGKILL" && this.w.isShort()) return;
+    if (isDoubtful(one!)) return;
+    const [got, wanted] = [Buffer.from(outBase64(answer.buf), "base64"), bytesOf(one!).subarray(offset, offset + length)];
+    const at = got.findIndex((byte, index) => byte !== wanted[index]);
+    if (at >= 0 || got.length !== wanted.length) throw this.w.wrong(`page ${page.toString(16)}, byte ${offset + at}: ${got[at]}, where the model has ${wanted[at]}`);
+  }
+
+  /** The kernel writes zeros over pages: read(2) of /dev/zero. */
+  private clear(process: Process): void {
+    const { page, count } = this.w.somewhere(process, 8);
+    const opened = this.w.call(process, "openat", { pathname: "/dev/zero", flags: "O_RDONLY" });
+    if (opened === null || opened.errno !== null) return;
+    const answer = this.w.call(process, "read", [opened.ret ?? -1, hex(page), count * PAGE]);
+    const all: (Page | undefined)[] = Array.from({ length: count }, (_, at) => process.pages.get(page + at));
+    if (answer === null) return all.forEach((one) => one?.store?.doubtful.add(one.pgoff));
+    const bad = all.findIndex((one) => faultOf(one, true) !== null);
+    const pages = bad < 0 ? count : bad;
+    const done = answer.errno === null ? Number(answer.ret) / PAGE : 0;
+    if (done !== pages && !this.w.isShort()) this.w.same("read", answer.errno ?? answer.ret, pages === 0 ? "EFAULT" : pages * PAGE);
+    for (const one of all.slice(0, done)) if (one !== undefined) write(one, 0, new Uint8Array(PAGE));
+    this.did(process, "close", { fd: opened.ret ?? -1 }, 0);
+  }
+
+  private fileBytes(process: Process, act: "pwrite" | "pread"): void {
+    const { chance, file } = this.w;
+    if (file.pages === 0) return;
+    const pgoff = chance.below(file.pages);
+    const offset = pgoff * PAGE + chance.below(PAGE - 100);
+    if (act === "pwrite") {
+      const data = new Uint8Array(100).fill(1 + chance.below(255));
+      if (this.did(process, "pwrite64", { fd: 3, buf: base64(data), offset }, data.length)) storeBytes(file, pgoff).set(data, offset % PAGE);
+      else file.doubtful.add(pgoff);
+      return;
+    }
+    const answer = this.w.call(process, "pread64", { fd: 3, count: 100, offset });
+    if (answer === null || (answer.errno !== null && this.w.isShort()) || file.doubtful.has(pgoff)) return;
+    this.w.same("bytes", outBase64(answer.buf), base64((file.bytes.get(pgoff) ?? new Uint8Array(PAGE)).subarray(offset % PAGE, (offset % PAGE) + 100)).base64);
+  }
+
+  private truncate(process: Process): void {
+    const { chance, file, processes } = this.w;
+    const pages = chance.below(FILE_PAGES);
+    if (pages > file.pages && !this.mayShare(pages - file.pages)) return;
+    if (this.did(process, "ftruncate", { fd: 3, length: pages * PAGE }, 0)) truncated(processes, file, pages);
+  }
+
+  private advise(process: Process, act: "dontneed" | "free" | "remove" | "pageout" | "cold" | "willneed" | "populate" | "forking"): void {
+    const { page, count } = this.w.somewhere(process, 60);
+    const own = process.pages;
+    const holes = among(own, page, count).length < count;
+    const advice = act === "populate" ? "POPULATE_WRITE" : act === "forking" ? this.w.chance.of(["DONTFORK", "DOFORK", "WIPEONFORK", "KEEPONFORK"]) : act.toUpperCase();
+    if (act === "populate" && among(own, page, count).some(({ shared, store }) => !shared && store !== null)) return;
+    const answer = this.w.call(process, "madvise", { addr: hex(page), length: count * PAGE, advice: `MADV_${advice}` });
+    if (answer === null) return;
+    if (answer.errno === "ENOMEM" && act === "populate" && this.w.isShort()) return;
+    let wanted: string | number = holes ? "ENOMEM" : 0;
+    for (const one of among(own, page, count)) {
+      const error = this.advised(one, advice);
+      if (error === null) continue;
+      wanted = error;
+      break;
+    }
+    // The first error is told; a hole before it, if that ends the call, is one.
+    this.w.same(`MADV_${advice}`, answer.errno ?? answer.ret, wanted);
+  }
+
+  /** What advice does to a page, or the errno that it ends with. */
+  private advised(one: Page, advice: string): string | null {
+    const anonymous = one.store === null;
+    switch (advice) {
+      case "DONTNEED":
+        if (one.locked) return "EINVAL";
+        if (!one.shared) one.own = null;
+        return null;
+      case "FREE":
+        if (!anonymous || one.locked) return "EINVAL";
+        one.own = null;
+        return null;
+      case "REMOVE": {
+        if (one.locked || anonymous || one.store?.kind === "ssmem") return "EINVAL";
+        if (!one.shared || (one.most & 2) === 0) return "EACCES";
+        const { store, pgoff } = one;
+        store?.bytes.delete(pgoff);
+        store?.doubtful.delete(pgoff);
+        for (const { pages } of this.w.processes) for (const other of pages.values()) if (other.store === store && other.pgoff === pgoff && other.own === null) other.resident = false;
+        return null;
+      }
+      case "PAGEOUT": case "COLD": return one.locked ? "EINVAL" : null;
+      case "POPULATE_WRITE":
+        if ((one.prot & 2) === 0) return "EINVAL";
+        return faultOf(one, true) === null ? null : "EFAULT";
+      case "DONTFORK": one.fork = "skip"; return null;
+      case "DOFORK": if (one.fork === "skip") one.fork = "copy"; return null;
+      case "WIPEONFORK":
+        // The first design of ssmem maps private memory, to which its pages come again.
+        if (!anonymous && !(one.store?.kind === "ssmem" && this.w.machine.ssmem === "anon")) return "EINVAL";
+        if (one.fork === "copy") one.fork = "wipe";
+        return null;
+      case "KEEPONFORK": if (one.fork === "wipe") one.fork = "copy"; return null;
+      default: return null;
+    }
+  }
+
+  private lock(process: Process, locks: boolean): void {
+    const { page, count } = this.w.somewhere(process, locks ? 12 : 80);
+    const { mapped, hole } = within(process.pages, page, count);
+    if (mapped.some(({ shared, store }) => !shared && store !== null)) return;
+    const answer = this.w.call(process, locks ? "mlock" : "munlock", { addr: hex(page), len: count * PAGE });
+    if (answer === null) return;
+    const cannot = mapped.some((one) => faultOf(one, false) !== null);
+    const short = (answer.errno === "EAGAIN" || answer.errno === "ENOMEM") && this.w.isShort();
+    if (!short) this.w.same("mlock", answer.errno ?? answer.ret, hole || (locks && cannot) ? "ENOMEM" : 0);
+    for (const one of mapped) {
+      // Mappings that may not grow are special, and never locked.
+      one.locked = locks && one.grows;
+      if (!one.locked) one.resident = false;
+      else if (answer.errno === null) one.resident = true;
+    }
+  }
+
+  private fork(process: Process): void {
+    if (this.w.processes.length >= MOST_PROCESSES) return;
+    const answer = this.w.call(process, "fork", {});
+    if (answer === null) return;
+    if (answer.errno !== null) {
+      if (answer.errno !== "ENOMEM" || !this.w.isShort()) this.w.same("fork", answer.errno, null);
+      return;
+    }
+    const child = forked(process, Number(answer.ret));
+    if ((this.w.k.state.sched.groups.get(child.pid)?.exiting ?? 0) < 0) this.w.processes.push(child);
+  }
+
+  private exit(process: Process): void {
+    if (this.w.processes.length < 2) return;
+    this.w.exited(process);
+    this.w.m.callNow(process.pid, "exit_group", { status: 0 });
+  }
+}
+
+/** What a call says for want of memory. */
+const SHORT = ["ENOMEM", "EAGAIN", "EFAULT", "ENOSPC"];
