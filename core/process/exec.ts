@@ -33,7 +33,7 @@ import { layArguments } from "./exec_stack.ts";
 import { exitGroup } from "./exit.ts";
 import { unshareHandlers } from "./fork.ts";
 import { exitFutexes } from "./futex_exit.ts";
-import { dropPosixTimers } from "./posix_timer.ts";
+import { dropPosixTimers, flushTimerSignals } from "./posix_timer.ts";
 
 /** Strings of argv or envp; the kernel would allow more than fit into its stack limit. */
 const STRINGS_LIMIT = 4096;
@@ -187,6 +187,7 @@ function becomeNew(k: Kernel, task: Task, group: ThreadGroup, { name, argv, envp
   counts.clear();
   for (const [signal, action] of [...actions]) if (action.handler === "count") actions.delete(signal);
   dropPosixTimers(k, group);
+  flushTimerSignals(k, task, group);
   task.altStack = { sp: 0, flags: 0, size: 0 };
   group.membarriers = 0;
   task.fsBase = 0;

@@ -3,8 +3,8 @@ import { SI_TIMER } from "../abi/signal.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC } from "../abi/time.ts";
 import { INT_MAX } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
-import { sendSignal, sendSignalToTask, type PendingSignal } from "../sched/signal.ts";
-import type { ThreadGroup } from "../sched/task.ts";
+import { recalcSignalPending, sendSignal, sendSignalToTask, TIMER_SIGNAL, type PendingSignal } from "../sched/signal.ts";
+import { taskOf, type Task, type ThreadGroup } from "../sched/task.ts";
 import { now, tickNs } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { nextLook } from "./cpu_timer.ts";
@@ -29,6 +29,9 @@ export interface PosixTimer {
   overrun: number;
 }
 
+/** Mark of a timer's signal that stands for nothing any more: the timer was set again, or deleted. */
+const PAST = -1;
+
 /** tgid < 2^15 and id together: what the kernel timer carries. */
 const PIDS = 32768;
 
@@ -52,7 +55,7 @@ export function setPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer, 
   // A signal that already waits for this timer belongs to its past.
   for (const queue of queuesOf(k, group, timer)) {
     const at = queue.findIndex((signal) => isOf(signal, timer));
-    if (at >= 0) queue[at].status = -1;
+    if (at >= 0) queue[at].status = PAST;
   }
   timer.periodNs = valueNs === 0n ? 0 : periodNs;
   if (valueNs === 0n) timer.untilNs = -1;
@@ -84,13 +87,19 @@ function arm(k: Kernel, group: ThreadGroup, timer: PosixTimer, idle: boolean): v
   timer.timer = armTimer(k, { expiresNs, callback: "posix.timer", arg: timer.id * PIDS + group.tgid });
 }
 
+/** A timer's own signal, and no look-alike that a process has made up. */
 function isOf(signal: PendingSignal, timer: PosixTimer): boolean {
-  return signal.code === SI_TIMER && signal.pid === timer.id;
+  return signal.code === SI_TIMER && signal.status !== 0 && signal.pid === timer.id;
+}
+
+/** The thread that alone gets the signal; null when it has ended, and its number may be another's. */
+function threadOf(k: Kernel, group: ThreadGroup, { tid }: PosixTimer): Task | null {
+  return group.threads.includes(tid) ? taskOf(k, tid) : null;
 }
 
 function queuesOf(k: Kernel, group: ThreadGroup, timer: PosixTimer): PendingSignal[][] {
-  const task = k.state.sched.tasks.get(timer.tid);
-  return task === undefined ? [group.pending] : [task.pending, group.pending];
+  const task = threadOf(k, group, timer);
+  return task === null ? [group.pending] : [task.pending, group.pending];
 }
 
 timerCallback("posix.timer", (k, arg) => {
@@ -103,9 +112,11 @@ timerCallback("posix.timer", (k, arg) => {
     return;
   }
   if (queuesOf(k, group, timer).some((queue) => queue.some((signal) => isOf(signal, timer)))) return;
-  const info = { code: SI_TIMER, pid: timer.id, value: timer.value };
-  const task = k.state.sched.tasks.get(timer.tid);
-  if (task === undefined) sendSignal(k, group.tgid, timer.signal, info);
+  const info = { code: SI_TIMER, pid: timer.id, value: timer.value, status: TIMER_SIGNAL };
+  const task = threadOf(k, group, timer);
+  // As Linux: a timer stops whose thread is gone.
+  if (timer.tid !== 0 && task === null) return;
+  if (task === null) sendSignal(k, group.tgid, timer.signal, info);
   else sendSignalToTask(k, task, timer.signal, info);
   const queued = queuesOf(k, group, timer).some((queue) => queue.some((signal) => isOf(signal, timer)));
   // An ignored signal is never taken: the timer goes on by itself, a tick at a time at most.
@@ -124,9 +135,9 @@ function forward(k: Kernel, group: ThreadGroup, timer: PosixTimer, leastNs = 0):
 
 /** A timer's signal was taken from its queue: says how many expiries it stands for, and arms a periodic timer again. */
 export function posixSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingSignal): boolean {
-  if (signal.code !== SI_TIMER) return false;
+  if (signal.code !== SI_TIMER || signal.status === 0) return false;
   const timer = group.posixTimers.find(({ id }) => id === signal.pid);
-  if (timer === undefined || signal.status === -1) {
+  if (timer === undefined || signal.status === PAST) {
     signal.status = 0;
     return true;
   }
@@ -139,9 +150,16 @@ export function posixSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingS
 export function dropPosixTimer(k: Kernel, group: ThreadGroup, timer: PosixTimer): void {
   if (timer.timer !== 0) cancelTimer(k, timer.timer);
   group.posixTimers.splice(group.posixTimers.indexOf(timer), 1);
-  for (const queue of queuesOf(k, group, timer)) for (const signal of queue) if (isOf(signal, timer)) signal.status = -1;
+  for (const queue of queuesOf(k, group, timer)) for (const signal of queue) if (isOf(signal, timer)) signal.status = PAST;
 }
 
 export function dropPosixTimers(k: Kernel, group: ThreadGroup): void {
   for (const timer of [...group.posixTimers]) dropPosixTimer(k, group, timer);
+}
+
+/** Another program begins: no timer's signal of the old one reaches it (flush_itimer_signals). */
+export function flushTimerSignals(k: Kernel, task: Task, group: ThreadGroup): void {
+  task.pending = task.pending.filter(({ code }) => code !== SI_TIMER);
+  group.pending = group.pending.filter(({ code }) => code !== SI_TIMER);
+  recalcSignalPending(k, task);
 }

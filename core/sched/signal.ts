@@ -1,14 +1,13 @@
-/** Sending, queueing and delivering signals (signal(7)). Handlers run no code here: a delivery is counted and told. */
-import { ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK, EAGAIN, EINTR } from "../abi/errno.ts";
+/** Sending and queueing signals, masks, and what waits (signal(7)); signal_delivery.ts is how they are taken. */
+import { EAGAIN } from "../abi/errno.ts";
 import {
-  defaultAction, SA_RESETHAND, SA_RESTART, SA_NOCLDSTOP, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL, SI_TIMER,
+  defaultAction, SA_NOCLDSTOP, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL, SI_TIMER, SI_USER, synchronousSignals,
+  _NSIG,
 } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { emit } from "./events.ts";
-import { must } from "../lib/assert.ts";
 import { rlimit } from "./rlimit.ts";
 import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./task.ts";
-import { isOrphanedPgrp } from "./pgrp.ts";
 import { wake, wakeTask } from "./wait_queue.ts";
 
 export interface PendingSignal {
@@ -20,9 +19,12 @@ export interface PendingSignal {
   addr: number | bigint;
   /** sigqueue's value. */
   value: number | bigint;
-  /** Child's wait status of a SIGCHLD, timer id …: si_status. */
+  /** Child's wait status of a SIGCHLD (si_status); TIMER_SIGNAL or less of what one of the process's timers sent, 0 of all else. */
   status: number;
 }
+
+/** Mark of a timer's own signal: its si_code alone may be anybody's. */
+export const TIMER_SIGNAL = 1;
 
 /** What a process set with sigaction. `handler`: default and ignore are answered by the kernel, the others are counted. */
 export interface SignalAction {
@@ -75,6 +77,29 @@ export function forceSignal(k: Kernel, task: Task, number: number, info: SignalI
     task.blocked &= ~bit(number);
   }
   post(k, group, task, number, { code: SI_KERNEL, ...info }, false);
+  // One of its number may have waited there, blocked.
+  notify(k, task);
+}
+
+/** Signals that one user's processes may have queued, whatever RLIMIT_SIGPENDING says. */
+const QUEUED_MAX = 65_536;
+
+/** What a user may have queued: signals, and timers that will want to send one. */
+export function queueLimit(k: Kernel, task: Task): number {
+  return Math.min(rlimit(k, task, RLIMIT_SIGPENDING), QUEUED_MAX);
+}
+
+/** Signals that wait in all processes of a user, and their timers, each of which has a place of its own (SigQ). */
+export function queuedSignals(k: Kernel, uid: number): number {
+  const { tasks, groups } = k.state.sched;
+  let count = 0;
+  for (const { tid, tgid, cred, pending } of tasks.values()) {
+    if (cred.uid !== uid) continue;
+    count += pending.length;
+    const group = tid === tgid ? groups.get(tgid) : undefined;
+    if (group !== undefined) count += group.pending.length + group.posixTimers.length;
+  }
+  return count;
 }
 
 function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info: SignalInfo, shared: boolean): number {
@@ -86,13 +111,20 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
   if (ignored(k, group, target, number)) return 0;
   const queue = shared ? group.pending : target.pending;
   // A timer's signal has its own place in the queue, so that every timer's is taken once.
-  if (number < SIGRTMIN && info.code !== SI_TIMER && queue.some((pending) => pending.number === number)) return 0;
-  if (number >= SIGRTMIN && queue.length >= rlimit(k, target, RLIMIT_SIGPENDING)) return -EAGAIN;
-  queue.push({ number, code: 0, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...info });
+  const ofTimer = info.code === SI_TIMER && info.status === TIMER_SIGNAL;
+  if (number < SIGRTMIN && !ofTimer && queue.some((pending) => pending.number === number)) return 0;
+  const full = number >= SIGRTMIN && !ofTimer && queuedSignals(k, target.cred.uid) >= queueLimit(k, target);
+  if (full && (info.code ?? SI_USER) !== SI_USER) return -EAGAIN;
+  // As Linux: what kill sends arrives all the same, once, and who sent it is lost.
+  if (full && queue.some((pending) => pending.number === number)) return 0;
+  queue.push({ number, code: SI_USER, pid: 0, uid: 0, addr: 0, value: 0, status: 0, ...(full ? {} : info) });
   emit(k, { event: "signal", data: { pid: group.tgid, signal: signalName(number) } });
   wake(k, group.signalWait, { nr: Infinity });
-  if (number === SIGKILL && target.kind !== "kthread") killThreads(k, group);
-  else {
+  if (number === SIGKILL && target.kind !== "kthread") {
+    // From now on the group dies of this and of nothing else.
+    if (group.exiting < 0 && group.threads.some((tid) => !taskOf(k, tid).exiting)) group.exiting = SIGKILL;
+    killThreads(k, group);
+  } else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
     const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
     // What is stopped takes nothing but SIGKILL before it goes on.
@@ -126,7 +158,7 @@ export function killThreads(k: Kernel, group: ThreadGroup, except?: Task): void 
 }
 
 /** Makes a thread look at its signals: ends a sleep that may be ended, or tells a parked one. */
-function notify(k: Kernel, task: Task): void {
+export function notify(k: Kernel, task: Task): void {
   recalcSignalPending(k, task);
   if (!task.signalPending) return;
   if (task.state === "parked") return k.tables.hooks.signalParked(k, task);
@@ -196,12 +228,15 @@ export function pendingSet(k: Kernel, task: Task): bigint {
   return set;
 }
 
-/** Takes the next signal of `wanted` (a mask): the thread's before the group's, the lowest number first. */
+/** Signals are taken in this order (next_signal). */
+const turnOf = (number: number): number => ((synchronousSignals & bit(number)) !== 0n ? number : number + _NSIG);
+
+/** Takes the next signal of `wanted` (a mask): the thread's before the group's, those of faults first, then the lowest number. */
 export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSignal | null {
   for (const queue of [task.pending, groupOf(k, task).pending]) {
     let best = -1;
     queue.forEach(({ number }, at) => {
-      if ((wanted & bit(number)) !== 0n && (best < 0 || number < queue[best].number)) best = at;
+      if ((wanted & bit(number)) !== 0n && (best < 0 || turnOf(number) < turnOf(queue[best].number))) best = at;
     });
     if (best >= 0) {
       const [signal] = queue.splice(best, 1);
@@ -213,75 +248,6 @@ export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSig
   return null;
 }
 
-/** What delivery decides about a call that answered `ret`. */
-export type Delivery =
-  | { then: "return"; ret: number | bigint }
-  | { then: "restart" }
-  | { then: "stop"; ret: number | bigint }
-  | { then: "die"; status: number };
-
-/** Delivers all open signals as the task leaves the kernel with `ret`, and decides whether its call ends, restarts or dies. */
-export function deliverSignals(k: Kernel, task: Task, ret: number | bigint): Delivery {
-  const group = groupOf(k, task);
-  let result = ret;
-  let handled = false;
-  if (task.interrupted) {
-    task.interrupted = false;
-    result = isRestart(result) && result !== -ERESTARTNOINTR ? -EINTR : result;
-    handled = true;
-    recalcSignalPending(k, task);
-  }
-  while (task.signalPending) {
-    if (group.exiting >= 0) return { then: "die", status: group.exiting };
-    const signal = dequeueSignal(k, task, ~(task.blocked & ~UNBLOCKABLE));
-    if (signal === null) {
-      if (group.stopSignal !== 0) return { then: "stop", ret: result };
-      recalcSignalPending(k, task);
-      break;
-    }
-    const action = actionOf(k, group, signal.number);
-    if (action.handler === "count") {
-      if (!handled) result = handlerResult(result, action);
-      handled = true;
-      runHandler(k, task, group, signal, action);
-      continue;
-    }
-    if (action.handler === "ignore") continue;
-    const kind = signal.number === SIGKILL ? "term" : defaultAction(signal.number);
-    if (kind === "ign" || kind === "cont" || (group.tgid === 1 && signal.number !== SIGKILL)) continue;
-    if (kind === "stop") {
-      // A group that nobody could continue is not stopped from its terminal.
-      if (signal.number !== SIGSTOP && isOrphanedPgrp(k, group.pgid)) continue;
-      stopGroup(k, group, signal.number);
-      return { then: "stop", ret: result };
-    }
-    // Differs from Linux: no core file is written, whatever RLIMIT_CORE allows, so the status never has the core bit.
-    return { then: "die", status: signal.number };
-  }
-  restoreMask(k, task);
-  if (isRestart(result)) return { then: "restart" };
-  return { then: "return", ret: result };
-}
-
-/** Whether a call that answers this is to be made again. */
-export function isRestart(ret: number | bigint): boolean {
-  return ret === -ERESTARTSYS || ret === -ERESTARTNOINTR || ret === -ERESTARTNOHAND || ret === -ERESTART_RESTARTBLOCK;
-}
-
-/** A handler ran: which restarts survive it. */
-function handlerResult(ret: number | bigint, action: SignalAction): number | bigint {
-  if (ret === -ERESTARTNOHAND || ret === -ERESTART_RESTARTBLOCK) return -EINTR;
-  if (ret === -ERESTARTSYS && (action.flags & SA_RESTART) === 0) return -EINTR;
-  return ret;
-}
-
-function runHandler(k: Kernel, task: Task, group: ThreadGroup, signal: PendingSignal, action: SignalAction): void {
-  const { counts, actions } = must(k.state.sched.handlers, group.sighand);
-  counts.set(signal.number, (counts.get(signal.number) ?? 0) + 1);
-  if (task.delivered.length < 64) task.delivered.push(signalName(signal.number));
-  if ((action.flags & SA_RESETHAND) !== 0) actions.delete(signal.number);
-}
-
 /** Puts back the mask that sigsuspend, ppoll or pselect had set aside. */
 export function restoreMask(k: Kernel, task: Task): void {
   if (task.savedMask === null) return;
@@ -290,16 +256,8 @@ export function restoreMask(k: Kernel, task: Task): void {
   recalcSignalPending(k, task);
 }
 
-function stopGroup(k: Kernel, group: ThreadGroup, signal: number): void {
-  if (group.stopSignal !== 0) return;
-  group.stopSignal = signal;
-  group.waitNotice = (signal << 8) | 0x7f;
-  for (const tid of group.threads) notify(k, taskOf(k, tid));
-  notifyParent(k, group, 5 /* CLD_STOPPED */, signal);
-}
-
 /** SIGCHLD and a wake-up for the parent of a child that stopped or went on. */
-function notifyParent(k: Kernel, group: ThreadGroup, code: number, status: number): void {
+export function notifyParent(k: Kernel, group: ThreadGroup, code: number, status: number): void {
   const parent = k.state.sched.groups.get(group.parent);
   if (parent === undefined) return;
   wake(k, parent.childWait, { nr: Infinity });

@@ -4,7 +4,7 @@ import type { OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sysExitLocks } from "../sched/lock_exit.ts";
-import { deliverSignals, isRestart } from "../sched/signal.ts";
+import { deliverSignals, isRestart } from "../sched/signal_delivery.ts";
 import { enter, NEXT, steps, to, type Action, type EnterAction, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { doTaskWork, taskWork } from "../sched/task_work.ts";

@@ -1,6 +1,6 @@
 /** Timers that send signals: alarm(2), setitimer(2), timer_create(2). */
 import { EAGAIN, EFAULT, EINVAL, EOPNOTSUPP } from "../abi/errno.ts";
-import { INT_MAX, RLIMIT_SIGPENDING } from "../abi/limits.ts";
+import { INT_MAX } from "../abi/limits.ts";
 import { SIGALRM, _NSIG } from "../abi/signal.ts";
 import {
   clockIds, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_TAI, ITIMER_PROF, ITIMER_REAL, itimers, NSEC_PER_SEC, timerFlags, TIMER_ABSTIME, USEC_PER_SEC,
@@ -12,7 +12,7 @@ import { copyFromUser, putUser32, type Addr } from "../mm/usercopy.ts";
 import { clockNs, fullCpuClock, isCpuClock } from "../process/clocks.ts";
 import { getItimer, setItimer, type Itimer } from "../process/itimer.ts";
 import { dropPosixTimer, getPosixTimer, setPosixTimer, type PosixTimer } from "../process/posix_timer.ts";
-import { rlimit } from "../sched/rlimit.ts";
+import { queuedSignals, queueLimit } from "../sched/signal.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { choice, flags, int, structIn, structOut, uint } from "./args.ts";
 import { sigevent, sigeventLayout, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID } from "./codecs/sigevent.ts";
@@ -24,7 +24,7 @@ import { scalarOut } from "./vectors.ts";
 function sysAlarm(k: Kernel, task: Task, [seconds]: [number]): number {
   const group = groupOf(k, task);
   const old = getItimer(k, group, ITIMER_REAL);
-  setItimer(k, group, ITIMER_REAL, { valueNs: Math.min(seconds, INT_MAX) * NSEC_PER_SEC, intervalNs: 0 });
+  setItimer(k, group, ITIMER_REAL, { valueNs: seconds * NSEC_PER_SEC, intervalNs: 0 });
   const whole = Math.floor(old.valueNs / NSEC_PER_SEC);
   const rest = old.valueNs % NSEC_PER_SEC;
   return (whole === 0 && rest > 0) || rest >= NSEC_PER_SEC / 2 ? whole + 1 : whole;
@@ -76,7 +76,7 @@ function sysTimerCreate(k: Kernel, task: Task, [clock, sevp, timerid]: [number, 
   const ofCpu = isCpuClock(clock);
   if (!alarm && !ofCpu && !TIMER_CLOCKS.includes(clock)) return clock >= 0 && clockNs(k, task, clock) === -EINVAL ? -EINVAL : -EOPNOTSUPP;
   const group = groupOf(k, task);
-  if (group.posixTimers.length >= rlimit(k, task, RLIMIT_SIGPENDING)) return -EAGAIN;
+  if (queuedSignals(k, task.cred.uid) >= queueLimit(k, task)) return -EAGAIN;
   const id = group.nextPosixTimer;
   const event = readEvent(k, task, given, id);
   if (typeof event === "number") return event;
