@@ -12,6 +12,7 @@ export const KEEP = 0xffff_ffff;
 export const SECBIT_NOROOT = 1;
 export const SECBIT_NO_SETUID_FIXUP = 4;
 export const SECBIT_KEEP_CAPS = 16;
+export const SECBIT_NO_CAP_AMBIENT_RAISE = 64;
 
 /** What a change of fsuid takes from or gives to the effective set (CAP_FS_SET). */
 const CAP_FS_SET = [

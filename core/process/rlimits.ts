@@ -6,7 +6,7 @@ import { capable } from "../sched/cred.ts";
 import type { Rlimit } from "../sched/rlimit.ts";
 import type { Task, ThreadGroup } from "../sched/task.ts";
 
-function height(value: number): number {
+function height(value: number | bigint): number | bigint {
   return value < 0 ? Infinity : value;
 }
 

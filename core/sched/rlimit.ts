@@ -2,10 +2,10 @@
 import type { Kernel } from "../kernel.ts";
 import { groupOf, type Task } from "./task.ts";
 
-/** -1 stands for RLIM_INFINITY. */
+/** -1 stands for RLIM_INFINITY; a bigint for what is no safe integer. */
 export interface Rlimit {
-  cur: number;
-  max: number;
+  cur: number | bigint;
+  max: number | bigint;
 }
 
 const RLIMIT_STACK = 3;
@@ -37,5 +37,5 @@ export function defaultRlimits(maxThreads: number): Rlimit[] {
 /** The soft limit of `resource` (an RLIMIT_ number); Infinity when there is none. */
 export function rlimit(k: Kernel, task: Task, resource: number): number {
   const { cur } = groupOf(k, task).rlimits[resource];
-  return cur < 0 ? Infinity : cur;
+  return cur < 0 ? Infinity : Number(cur);
 }

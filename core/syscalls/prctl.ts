@@ -14,7 +14,7 @@ import { _NSIG } from "../abi/signal.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyFromUserPartial, putUser32, putUser64, type Addr } from "../mm/usercopy.ts";
-import { SECBIT_KEEP_CAPS } from "../process/cred.ts";
+import { SECBIT_KEEP_CAPS, SECBIT_NO_CAP_AMBIENT_RAISE } from "../process/cred.ts";
 import { capable } from "../sched/cred.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { choice, flags, uint32, ulong, unsigned } from "./args.ts";
@@ -72,7 +72,7 @@ function ambientSet(task: Task, [, action, cap, arg4, arg5]: Args): number {
   switch (action) {
     case PR_CAP_AMBIENT_IS_SET: return (cred.capAmbient & bit) !== 0n ? 1 : 0;
     case PR_CAP_AMBIENT_RAISE:
-      if ((cred.capPermitted & cred.capInheritable & bit) === 0n) return -EPERM;
+      if ((cred.capPermitted & cred.capInheritable & bit) === 0n || (cred.secureBits & SECBIT_NO_CAP_AMBIENT_RAISE) !== 0) return -EPERM;
       cred.capAmbient |= bit;
       return 0;
     case PR_CAP_AMBIENT_LOWER:
@@ -84,7 +84,7 @@ function ambientSet(task: Task, [, action, cap, arg4, arg5]: Args): number {
 
 function setSecureBits(task: Task, bits: Word): number {
   const { cred } = task;
-  if (typeof bits !== "number" || (bits & ~SECURE_BITS) !== 0) return -EPERM;
+  if (typeof bits !== "number" || bits > SECURE_BITS) return -EPERM;
   // A locked bit (each has its lock one place up) neither changes nor loses its lock.
   const locks = (cred.secureBits & 0xaa) >> 1;
   if ((locks & (bits ^ cred.secureBits)) !== 0 || ((cred.secureBits & 0xaa) & ~bits) !== 0 || !capable(task, CAP_SETPCAP)) return -EPERM;

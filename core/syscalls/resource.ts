@@ -34,7 +34,7 @@ function limitBytes({ cur, max }: Rlimit): Uint8Array {
 function readLimit(k: Kernel, task: Task, addr: Addr): Rlimit | number {
   const bytes = copyFromUser(k, task, addr, rlimitLayout.size);
   if (typeof bytes === "number") return -EFAULT;
-  const word = (at: number): number => (getU64(bytes, at) === RLIM_INFINITY ? -1 : Number(getU64(bytes, at)));
+  const word = (at: number): number | bigint => (getU64(bytes, at) === RLIM_INFINITY ? -1 : getU64(bytes, at));
   return { cur: word(0), max: word(8) };
 }
 

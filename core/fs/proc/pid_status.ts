@@ -2,6 +2,7 @@
 import { PAGE_SIZE, RLIMIT_SIGPENDING } from "../../abi/limits.ts";
 import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
+import { queuedSignals } from "../../sched/signal.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
 import { hex, ranges } from "../../lib/format.ts";
 import { rssPages, type AddressSpace } from "../../mm/space.ts";
@@ -63,7 +64,7 @@ function statusText(k: Kernel, task: Task): string {
     + field("NStgid", task.tgid) + field("NSpid", task.tid) + field("NSpgid", group.pgid) + field("NSsid", group.sid)
     + (space === undefined || zombie ? "" : memoryText(space))
     + field("Threads", group.threads.length)
-    + field("SigQ", `${task.pending.length + group.pending.length}/${limit < 0 ? "18446744073709551615" : limit}`)
+    + field("SigQ", `${queuedSignals(k, cred.uid)}/${limit < 0 ? "18446744073709551615" : limit}`)
     + caps("SigPnd", signals.pending) + caps("ShdPnd", signals.shared) + caps("SigBlk", signals.blocked)
     + caps("SigIgn", signals.ignored) + caps("SigCgt", signals.caught)
     + caps("CapInh", cred.capInheritable) + caps("CapPrm", cred.capPermitted) + caps("CapEff", cred.capEffective)
@@ -93,7 +94,7 @@ const LIMITS: readonly [number, string, string][] = [
 
 function limitsText(k: Kernel, task: Task): string {
   const { rlimits } = groupOf(k, task);
-  const show = (value: number): string => (value < 0 ? "unlimited" : String(value)).padEnd(20);
+  const show = (value: number | bigint): string => (value < 0 ? "unlimited" : String(value)).padEnd(20);
   let text = `${"Limit".padEnd(25)} ${"Soft Limit".padEnd(20)} ${"Hard Limit".padEnd(20)} ${"Units".padEnd(10)}\n`;
   for (const [resource, name, units] of LIMITS) {
     const { cur, max } = rlimits[resource];

@@ -183,3 +183,25 @@ describe("CPU timers", () => {
     expect(m.broken()).toEqual([]);
   });
 });
+
+describe("numbers of 64 bits", () => {
+  test("a limit is told as it was set", () => {
+    const rlim = { rlim_cur: "9223372036854775807", rlim_max: "18446744073709551614" };
+    expect(call(pid, "setrlimit", { resource: "RLIMIT_FSIZE", rlim }).ret).toBe(0);
+    expect(call(pid, "getrlimit", { resource: "RLIMIT_FSIZE" }).rlim).toEqual(rlim);
+    expect(m.text(`/proc/${pid}/limits`)).toContain("Max file size             9223372036854775807  18446744073709551614 bytes");
+    expect(m.broken()).toEqual([]);
+  });
+
+  test("securebits has eight bits, and a bit of it keeps capabilities from becoming ambient", () => {
+    expect(call(pid, "prctl", { option: "PR_SET_SECUREBITS", arg2: 0x2_0000_0000 }).errno).toBe("EPERM");
+    expect(call(pid, "prctl", { option: "PR_GET_SECUREBITS" }).ret).toBe(0);
+    const header = { version: 0x20080522, pid: 0 };
+    const { datap } = call(pid, "capget", { hdrp: header });
+    call(pid, "capset", { hdrp: header, datap: (datap as Answer[]).map((half) => ({ ...half, inheritable: half.permitted })) });
+    const raise = (): Json => call(pid, "prctl", { option: "PR_CAP_AMBIENT", arg2: 2, arg3: 0 }).errno;
+    expect(raise()).toBeNull();
+    call(pid, "prctl", { option: "PR_SET_SECUREBITS", arg2: 1 << 6 });
+    expect(raise()).toBe("EPERM");
+  });
+});
