@@ -224,3 +224,152 @@ test("the programs refuse what they cannot do", async () => {
     expect(await session.json<Ended>("POST", "/commands", { json: { script } }), script).toMatchObject({ exit, stdout });
   }
 });
+
+/** The samples that the handout's monitor prints, a row each. */
+async function monitored(session: Session, program = "monitor"): Promise<number[][]> {
+  const { stdout } = await session.json<Ended>("POST", "/commands", { json: { script: `cd /tmp && ${program}` } });
+  const rows = stdout.trimEnd().split("\n");
+  expect(rows.pop()).toBe(`read ${rows.length} profiled data`);
+  return rows.map((row) => row.split(" ").map(Number));
+}
+
+const total = (rows: number[][], field: number): number => rows.reduce((sum, row) => sum + row[field]!, 0);
+/** Pages of so many that `stores` stores at random touch. */
+const distinct = (pages: number, stores: number): number => pages * (1 - (1 - 1 / pages) ** stores);
+
+/** The value that comes most often. */
+function mode(values: number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
+}
+
+async function newLab(more: Record<string, unknown>): Promise<Session> {
+  const session = await newSession(server.url, machine(more));
+  await session.insmod("mp3");
+  await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && mknod node c $(grep mp3 /proc/devices | cut -d' ' -f1) 0" } });
+  return session;
+}
+
+test("work 200 R 10000 alone: a sample each 51 jiffies, and every page that was touched is one minor fault", async () => {
+  const session = await newLab({ ramMiB: 256, swapMiB: 0 });
+  const { stdout } = await run(session, "work 200 R 10000", 22_000);
+  expect(stdout.split("\n")).toHaveLength(22);
+  const rows = await monitored(session);
+  expect(rows.length).toBeGreaterThanOrEqual(385);
+  expect(rows.length).toBeLessThanOrEqual(400);
+  const steps = rows.slice(1).map(([at], index) => at! - rows[index]![0]!);
+  expect(Math.min(...steps)).toBeGreaterThanOrEqual(50);
+  expect(mode(steps)).toBe(51);
+  expect(Math.abs(total(rows, 1) / distinct(51_200, 200_000) - 1)).toBeLessThan(0.02);
+  expect(Math.abs(total(rows, 1) / 50_170 - 1)).toBeLessThan(0.02);
+  expect(total(rows, 2)).toBe(0);
+
+  // Bursts once a second, each with fewer pages that are new than the one before: by e^(-10000/51200).
+  const bursts: number[] = [];
+  for (const [index, [, faults]] of rows.entries()) {
+    if (faults === 0) continue;
+    if (index > 0 && rows[index - 1]![1]! > 0) bursts[bursts.length - 1]! += faults!;
+    else bursts.push(faults!);
+  }
+  expect(bursts).toHaveLength(20);
+  const decay = (bursts[15]! / bursts[0]!) ** (1 / 15);
+  expect(Math.abs(decay / Math.exp(-10_000 / 51_200) - 1)).toBeLessThan(0.02);
+});
+
+test("two works: random beside random faults 1.35 times as often as random beside local, and takes as long where memory is enough", async () => {
+  const runs: { minor: number; major: number; span: number }[] = [];
+  for (const second of ["R", "L"]) {
+    const session = await newLab({ ramMiB: 256, swapMiB: 0 });
+    const { exit } = await run(session, `work 100 R 4883 & work 100 ${second} 977; wait`, 24_000);
+    expect(exit).toBe(0);
+    const rows = await monitored(session);
+    runs.push({ minor: total(rows, 1), major: total(rows, 2), span: rows.at(-1)![0]! - rows[0]![0]! });
+  }
+  const [random, local] = runs as [typeof runs[0], typeof runs[0]];
+  expect(Math.abs(random.minor / (distinct(25_600, 97_660) + distinct(25_600, 19_540)) - 1)).toBeLessThan(0.01);
+  // Of ten accesses of a local program two touch anything.
+  expect(Math.abs(local.minor / (distinct(25_600, 97_660) + distinct(25_600, 3_908)) - 1)).toBeLessThan(0.01);
+  expect(Math.abs(random.minor / local.minor - 1.35)).toBeLessThan(0.03);
+  expect([random.major, local.major]).toEqual([0, 0]);
+  expect(random.span).toBeGreaterThanOrEqual(19_000);
+  expect(Math.abs(random.span / local.span - 1)).toBeLessThan(0.02);
+});
+
+test("the list by command lines, as the handout has it", async () => {
+  const session = await newLab({});
+  const { stdout } = await session.json<Ended>("POST", "/commands", {
+    json: { script: "ls -l /proc/mp3/status; grep -i mp3 /proc/devices; sleep 1000 & echo \"R $!\" > /proc/mp3/status; cat /proc/mp3/status; echo $!; kill -9 $!; echo garbage > /proc/mp3/status" }, wait: 5,
+  });
+  const [mode1, device, listedPid, pid, ...rest] = stdout.split("\n");
+  expect(mode1).toMatch(/^-rw-rw-rw- +1 root +root +0 .* \/proc\/mp3\/status$/);
+  expect(device).toMatch(/^ *\d+ mp3$/);
+  expect(listedPid).toBe(pid);
+  expect(rest.join("\n")).toBe("");
+  // Who was killed is dropped at the next sample.
+  await advance(session, 100);
+  expect(await listed(session)).toBe("");
+});
+
+test("a write that cannot be read is EFAULT, and an empty one EINVAL; what a driver maps is inherited", async () => {
+  const session = await newLab({});
+  const process = await session.process();
+  const fd = await process.must("openat", { pathname: "/proc/mp3/status", flags: "O_RDWR" });
+  expect(await process.call("write", [fd, "0x1000", 8])).toMatchObject({ errno: "EFAULT" });
+  expect(await process.call("write", { fd, buf: "" })).toMatchObject({ errno: "EINVAL" });
+  for (const wrong of ["R 12x", "R -1", "X 1", "R1 2", `R ${process.pid}${" ".repeat(100)}`]) expect(await process.call("write", { fd, buf: wrong }), wrong).toMatchObject({ errno: "EINVAL" });
+  expect(await process.call("write", { fd, buf: "R 99999999999999999999" })).toMatchObject({ errno: "ESRCH" });
+  expect(await process.call("write", { fd, buf: `R ${process.pid}\n` })).toMatchObject({ ret: `R ${process.pid}\n`.length });
+
+  const node = await process.must("openat", { pathname: "/tmp/node", flags: "O_RDWR|O_SYNC" });
+  const { ret: view } = await process.call("mmap", { length: 128 * PAGE, prot: "PROT_READ", flags: "MAP_SHARED", fd: node });
+  await advance(session, 110);
+  const before = (await session.cat(`/proc/${process.pid}/stat`)).toString().split(" ")[9];
+  expect(await samples(process, view as unknown as string, 128)).toHaveLength(2);
+  expect((await session.cat(`/proc/${process.pid}/stat`)).toString().split(" ")[9]).toBe(before);
+  const { ret: child } = await process.call("fork", {});
+  expect(await samples(session.at(child), view as unknown as string, 128)).toHaveLength(2);
+  for (const length of [129 * PAGE, 2 ** 30]) expect(await process.call("mmap", { length, prot: "PROT_READ", flags: "MAP_SHARED", fd: node })).toMatchObject({ errno: "EINVAL" });
+  expect(await process.call("mmap", { length: PAGE, prot: "PROT_READ", flags: "MAP_SHARED", fd: node, offset: 128 * PAGE })).toMatchObject({ errno: "EINVAL" });
+
+  // The module goes with tasks on its list once nobody holds the device.
+  for (const one of [process, session.at(child)]) {
+    await one.must("munmap", { addr: view as unknown as string, length: 128 * PAGE });
+    await expect(session.rmmod("mp3")).rejects.toMatchObject({ problem: { errno: expect.stringMatching(/EAGAIN|EBUSY/) as string } });
+    for (const open of [fd, node]) await one.must("close", { fd: open });
+  }
+  await session.rmmod("mp3");
+  await advance(session, 1000);
+  expect((await session.dmesg()).at(-1)).toBe("MODULE UNLOADED");
+});
+
+test("the report's monitor prints what is there again and again: all rows while a task runs, then those before the end mark", async () => {
+  const session = await newSession(server.url, machine());
+  await session.insmod("mp3", "seed");
+  const worker = await session.process();
+  await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && mknod node c $(grep MP3 /proc/devices | cut -d' ' -f1) 0" } });
+  await status(session, `R ${worker.pid}`);
+  await advance(session, 520);
+  const early = await monitored(session, "monitor.seed");
+  expect(early).toHaveLength(12_000);
+  expect(early.filter(([at]) => at !== 0)).toHaveLength(10);
+  await status(session, `U ${worker.pid}`);
+  expect(await monitored(session, "monitor.seed")).toHaveLength(10);
+  expect(await monitored(session, "monitor.seed")).toHaveLength(10);
+});
+
+test("the report's build adds what the task before added for one that is gone", async () => {
+  const session = await newSession(server.url, machine());
+  await session.insmod("mp3", "seed");
+  const [worker, doomed] = [await session.process(), await session.process()];
+  for (const { pid } of [worker, doomed]) await status(session, `R ${pid}`);
+  await session.ask("DELETE", `/processes/${doomed.pid}`);
+  const { ret: heap } = await worker.call("mmap", { length: 8 * PAGE, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" });
+  await worker.writeMemory(heap as unknown as string, Buffer.alloc(8 * PAGE, 1));
+  await advance(session, 60);
+  const fd = await openNode(session, worker);
+  const { ret: view } = await worker.call("mmap", { length: PAGE, prot: "PROT_READ", flags: "MAP_SHARED", fd });
+  const [first] = await samples(worker, view as unknown as string, 128);
+  expect(first![2]).toBe(16n);
+  expect(await listed(session)).toBe(`${worker.pid}\n${doomed.pid}\n`);
+});

@@ -20,9 +20,12 @@ interface Command {
   pid: number;
 }
 
-/** The first character and the number behind it, as sscanf("%c %lu") reads them; null when there is none. */
-function parse(text: string): Command | null {
-  const found = /^([^])\s*(\d{1,10})/.exec(text);
+/**
+ * The first character and the number behind it, as sscanf("%c %lu") reads them; null when there is none. A careful reader
+ * lets nothing follow but white space and the end of a C string.
+ */
+function parse(text: string, strict: boolean): Command | null {
+  const found = (strict ? /^([RU])\s*(\d+)[\s\0]*$/ : /^([^])\s*(\d+)/).exec(text);
   return found === null ? null : { letter: found[1], pid: Number(found[2]) };
 }
 
@@ -62,7 +65,7 @@ const stopSampling = steps<{ count: number }>("mp3.stop_sampling", {
 
 function obey(k: Kernel, text: string, count: number): SyscallResult {
   const { strict } = build(k);
-  const command = parse(text);
+  const command = count > COMMAND_MAX && strict ? null : parse(text, strict);
   if (command === null || (command.letter !== "R" && command.letter !== "U")) {
     if (strict) return -EINVAL;
     printk(k, ALERT, "Malformed registration string");
