@@ -5,9 +5,9 @@ import { schedYield } from "../sched/run_queue.ts";
 import { enter, NEXT, steps, to, type StepResult } from "../sched/steps.ts";
 import { sleepOn, wake } from "../sched/wait_queue.ts";
 import { delTimer } from "../time/timer_list.ts";
-import { insertWork, queueOf, tryToGrabPending } from "./queue_work.ts";
+import { freeQueue, insertWork, queueOf, tryToGrabPending } from "./queue_work.ts";
 import { workWait } from "./work.ts";
-import { endThread, workerOf } from "./pool.ts";
+import { workerOf } from "./pool.ts";
 import type { Work } from "./workqueue_state.ts";
 
 const WARNING = 4;
@@ -145,11 +145,7 @@ export const drainWorkqueue = steps<DrainLocals>("drain_workqueue", {
 export const destroyWorkqueue = steps<{ wq: number }>("destroy_workqueue", {
   drain: (_k, _task, { locals }) => enter(drainWorkqueue, { wq: locals.wq }),
   free: (k, _task, { locals }) => {
-    const { wq } = k.state.irq;
-    const queue = queueOf(k, locals.wq);
-    if (queue.rescuer !== 0) endThread(k, queue.rescuer);
-    for (const pwq of queue.pwqs) wq.pwqs.delete(pwq);
-    wq.queues.delete(queue.id);
+    freeQueue(k, queueOf(k, locals.wq));
     return 0;
   },
 });

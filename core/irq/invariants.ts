@@ -75,6 +75,7 @@ function pools(k: Kernel): string[] {
 function queues(k: Kernel): string[] {
   const wrong: string[] = [];
   const { queues: all, pwqs, works: items, workers } = k.state.irq.wq;
+  for (const { id, wq } of pwqs.values()) if (all.get(wq)?.pwqs.includes(id) !== true) wrong.push(`share ${id} of a pool belongs to no queue`);
   for (const queue of all.values()) {
     let queued = 0;
     for (const work of items.values()) if (["list", "inactive", "scheduled"].includes(work.where) && pwqs.get(work.pwq)?.wq === queue.id) queued++;

@@ -5,8 +5,7 @@ import { pushFrame } from "../sched/steps.ts";
 import { taskOf } from "../sched/task.ts";
 import { wakeTask } from "../sched/wait_queue.ts";
 import { freeTimer, timersOf } from "../time/timer_list.ts";
-import { endThread } from "./pool.ts";
-import { cancelWork } from "./queue_work.ts";
+import { cancelWork, freeQueue } from "./queue_work.ts";
 import { taskletFree } from "./tasklet.ts";
 import { freeWork, symbolOf } from "./work.ts";
 import type { Workqueue } from "./workqueue_state.ts";
@@ -53,9 +52,7 @@ function freeQueues(k: Kernel, owner: string): void {
   for (const queue of queuesOf(k, owner)) {
     for (const work of [...wq.works.values()]) if (work.where !== "nowhere" && wq.pwqs.get(work.pwq)?.wq === queue.id) cancelWork(k, work.id);
     if (queue.inFlight.size > 0) continue; // a worker is still at it, and finds its way back
-    if (queue.rescuer !== 0) endThread(k, queue.rescuer);
-    for (const pwq of queue.pwqs) wq.pwqs.delete(pwq);
-    wq.queues.delete(queue.id);
+    freeQueue(k, queue);
   }
 }
 

@@ -6,7 +6,7 @@ import { printk } from "../sched/printk.ts";
 import { wake } from "../sched/wait_queue.ts";
 import { jiffies } from "../time/jiffies.ts";
 import { addTimer, addTimerOn, delTimer } from "../time/timer_list.ts";
-import { needMoreWorker, poolOf, wakeUpWorker, workerOf } from "./pool.ts";
+import { endThread, needMoreWorker, poolOf, wakeUpWorker, workerOf } from "./pool.ts";
 import { onDelayedWork, symbolOf, workOf } from "./work.ts";
 import type { Pwq, Work, Workqueue } from "./workqueue_state.ts";
 
@@ -21,6 +21,14 @@ export function queueOf(k: Kernel, id: number): Workqueue {
 
 export function pwqOf(k: Kernel, id: number): Pwq {
   return must(k.state.irq.wq.pwqs, id);
+}
+
+/** Takes a queue away that has nothing left to do, with its rescuer and its shares of pools. */
+export function freeQueue(k: Kernel, queue: Workqueue): void {
+  const { wq } = k.state.irq;
+  if (queue.rescuer !== 0) endThread(k, queue.rescuer);
+  for (const pwq of queue.pwqs) wq.pwqs.delete(pwq);
+  wq.queues.delete(queue.id);
 }
 
 /** Queues an item on the running CPU; false, and nothing done, when it is pending already. */

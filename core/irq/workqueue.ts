@@ -6,7 +6,7 @@ import { printk } from "../sched/printk.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue } from "../sched/wait_queue.ts";
 import { createWorker, newWorker, poolOf } from "./pool.ts";
-import { activateInactive, pwqOf, queueDelayedWork, queueOf, queueWork } from "./queue_work.ts";
+import { activateInactive, freeQueue, pwqOf, queueDelayedWork, queueOf, queueWork } from "./queue_work.ts";
 import {
   WQ_CPU_INTENSIVE, WQ_DFL_ACTIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_LEGACY, WQ_MAX_ACTIVE, WQ_MEM_RECLAIM, WQ_NAME_LEN, WQ_ORDERED, WQ_ORDERED_EXPLICIT,
   WQ_POWER_EFFICIENT, WQ_SYSFS, WQ_UNBOUND,
@@ -38,19 +38,25 @@ export function allocWorkqueue(k: Kernel, name: string, flags: number, maxActive
     id: wq.nextQueue++, name: name.slice(0, WQ_NAME_LEN - 1), flags: flags | ordered, maxActive: maxActive === 0 ? WQ_DFL_ACTIVE : clampMaxActive(k, maxActive, name),
     owner, pwqs: [], inFlight: new Map(), epoch: 1, drainers: 0, destroying: false, wait: newWaitQueue(k), rescuer: 0, maydays: [],
   };
+  wq.queues.set(queue.id, queue);
+  if (linkPools(k, queue) && ((flags & WQ_MEM_RECLAIM) === 0 || initRescuer(k, queue))) return queue.id;
+  freeQueue(k, queue);
+  return -ENOMEM;
+}
+
+/** Gives a queue its share of each pool that runs its items; false when one of them has no worker and none can be made. */
+function linkPools(k: Kernel, queue: Workqueue): boolean {
+  const { wq } = k.state.irq;
+  const nice = (queue.flags & WQ_HIGHPRI) !== 0 ? HIGHPRI_NICE : 0;
+  const unbound = (queue.flags & WQ_UNBOUND) !== 0;
   for (const pool of wq.pools) {
-    const wanted = pool.nice === ((flags & WQ_HIGHPRI) !== 0 ? HIGHPRI_NICE : 0) && pool.cpu < 0 === ((flags & WQ_UNBOUND) !== 0);
-    if (!wanted) continue;
-    if (pool.workers.length === 0 && !createWorker(k, pool)) return -ENOMEM;
+    if (pool.nice !== nice || pool.cpu < 0 !== unbound) continue;
+    if (pool.workers.length === 0 && !createWorker(k, pool)) return false;
     const pwq = { id: wq.nextPwq++, wq: queue.id, pool: pool.id, active: 0, inactive: [] };
     wq.pwqs.set(pwq.id, pwq);
     queue.pwqs.push(pwq.id);
   }
-  wq.queues.set(queue.id, queue);
-  if ((flags & WQ_MEM_RECLAIM) === 0 || initRescuer(k, queue)) return queue.id;
-  for (const pwq of queue.pwqs) wq.pwqs.delete(pwq);
-  wq.queues.delete(queue.id);
-  return -ENOMEM;
+  return true;
 }
 
 /** A queue whose items run one at a time, in the order in which they came. */

@@ -17,6 +17,22 @@ import { asTask, forget, inThread, log, MS, note, seen, stage, timeOf } from "./
 
 const JIFFY = 4 * MS;
 
+describe("making a queue", () => {
+  test("where its threads have no room, nothing of it stays behind", () => {
+    const m = stage();
+    const k = m.kernel;
+    const { queues, pwqs } = k.state.irq.wq;
+    const before = [queues.size, pwqs.size];
+    while (typeof kthread(k, "filler") !== "number");
+    // The urgent unbound pool has no worker yet; a rescuer is a thread of the queue's own.
+    expect(allocWorkqueue(k, "urgent", WQ_UNBOUND | WQ_HIGHPRI, 0)).toBe(-12);
+    expect(allocWorkqueue(k, "rescued", WQ_MEM_RECLAIM, 0)).toBe(-12);
+    expect([queues.size, pwqs.size]).toEqual(before);
+    expect(log(m).at(-1)).toContain('Failed to create a rescuer kthread for wq "rescued": -ENOMEM');
+    expect(m.broken()).toEqual([]);
+  });
+});
+
 describe("queueing", () => {
   test("an item is queued once until it begins, and then again", () => {
     const m = stage();
