@@ -26,7 +26,10 @@ const load = async (process: Process, addr: string, length = 1): Promise<string 
 const ssmemLines = async (process: Process, session: Session): Promise<string[]> =>
   (await session.cat(`/proc/${process.pid}/maps`)).toString().split("\n").filter((line) => line.includes("[ssmem:"));
 
-for (const ssmem of ["fault", "anon"]) {
+/** The report's two, as they should have been. */
+const DESIGNS = ["fault", "anon"] as const;
+
+for (const ssmem of DESIGNS) {
   test(`two processes share what they attach (${ssmem})`, async () => {
     const session = await newSession(server.url, { clock: "virtual", ssmem });
     const [a, b] = [await session.process(), await session.process()];
@@ -42,7 +45,67 @@ for (const ssmem of ["fault", "anon"]) {
     expect(await load(b, here, 5)).toBe("Cello");
     expect((await session.cat("/proc/ssmem")).toString()).toMatch(/^ +1 +1 +1 +3$/m);
   });
+
+  test(`each attachment is a mapping of its own with all rights that were asked for (${ssmem})`, async () => {
+    const session = await newSession(server.url, { clock: "virtual", ssmem });
+    const process = await session.process();
+    for (let count = 0; count < 3; count++) await attached(process, 4, 7, 5000);
+    const lines = await ssmemLines(process, session);
+    expect(lines).toHaveLength(3);
+    for (const line of lines) {
+      const [, from, to, rights] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) /.exec(line)!;
+      expect(BigInt(`0x${to}`) - BigInt(`0x${from}`)).toBe(8192n);
+      expect(rights).toBe(ssmem === "fault" ? "rwxs" : "rwxp");
+    }
+  });
+
+  test(`exit, execve and munmap detach, and a part that is unmapped is only that part (${ssmem})`, async () => {
+    const session = await newSession(server.url, { clock: "virtual", ssmem });
+    const process = await session.process();
+    const attachments = async (): Promise<number> => Number(/^ +6 +3 +\d+ +(\d+)$/m.exec((await session.cat("/proc/ssmem")).toString())?.[1] ?? 0);
+    const addr = await attached(process, 6, 7, 3 * PAGE);
+    await store(process, plus(addr, 2 * PAGE), "tail");
+    const { ret: first } = await process.call("fork", {});
+    const { ret: second } = await process.call("fork", {});
+    expect(await attachments()).toBe(3);
+    expect(await session.at(first).call("exit_group", { status: 0 })).toMatchObject({ state: "ended" });
+    expect(await attachments()).toBe(2);
+    await session.at(second).call("execve", { pathname: "/bin/true", argv: ["true"], envp: [] });
+    expect(await attachments()).toBe(1);
+    // A hole in the middle leaves two mappings of one attachment.
+    await process.must("munmap", { addr: plus(addr, PAGE), length: PAGE });
+    expect(await attachments()).toBe(2);
+    expect((await process.call(321, { addr })).ret).toBe(0);
+    expect(await load(process, plus(addr, 2 * PAGE), 4)).toBe("tail");
+    await process.must("munmap", { addr: plus(addr, 2 * PAGE), length: PAGE });
+    expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+    expect(await attach(process, 6, 2, PAGE)).toMatchObject({ errno: "EADDRNOTAVAIL", errnoNumber: 99, message: "Cannot assign requested address" });
+  });
 }
+
+test("all 1024 segments at once, each with memory of its own; what is out of memory is killed, and the ids are free", async () => {
+  const session = await newSession(server.url, { clock: "virtual", ramMiB: 8, swapMiB: 8 });
+  const process = await session.process();
+  const calls = Array.from({ length: 1024 }, (_, at) => [
+    { call: 320, args: { id: at + 1, flags: 3, length: 10 * PAGE } }, { call: "store", args: { addr: { ret: 2 * at }, buf: String(at) } },
+  ]).flat();
+  const done = await process.mustBatch(calls.slice(0, 1000));
+  for (const at of [0, 250, 499]) expect(await load(process, done[2 * at]!.ret as unknown as string, 3)).toBe(String(at).padEnd(3, "\0"));
+  await process.mustBatch(calls.slice(1000).filter(({ call }) => call === 320));
+  const { length } = (await session.cat("/proc/ssmem")).toString().split("\n").filter((line) => /^ {0,3}\d+ +10 /.test(line));
+  expect(length).toBe(1024);
+  for (const id of [0, 1025]) expect(await attach(process, id, 3, PAGE)).toMatchObject({ errno: "EINVAL" });
+
+  // 40 MiB of pages that nobody may swap do not fit: the process dies of the one that is too many.
+  const fits = done.filter((_, at) => at % 2 === 0).map(({ ret }) => ret as unknown as string);
+  const stores = fits.flatMap((addr) => [1, 2, 3, 4].map((page) => ({ call: "store", args: { addr: plus(addr, page * PAGE), buf: "x" } })));
+  const ended = await process.batch(stores);
+  expect(ended.at(-1)).toMatchObject({ state: "ended", signaled: "SIGKILL" });
+  expect((await session.dmesg()).some((line) => line.startsWith(`Out of memory: Killed process ${process.pid} `))).toBe(true);
+  expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+  const fresh = await attached(await session.process(), 1, 3);
+  expect(fresh).toMatch(/^0x/);
+});
 
 test("what cannot be attached, by errno", async () => {
   const session = await newSession(server.url);
@@ -63,8 +126,8 @@ test("what cannot be attached, by errno", async () => {
   expect(overflowed.strace).toMatch(/^ssmem_attach\(1, SSMEM_FLAG_CREATE\|SSMEM_FLAG_WRITE\|SSMEM_FLAG_EXEC, 4096\) = 0x/);
 });
 
-test("pages, rights and detaching", async () => {
-  const session = await newSession(server.url);
+test.each(DESIGNS)("pages, rights and detaching (%s)", async (ssmem) => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem });
   const process = await session.process();
   const small = await attached(process, 2, 3, 1);
   expect((await store(process, plus(small, PAGE - 1), "x")).ret).toBe(1);
@@ -88,13 +151,13 @@ test("pages, rights and detaching", async () => {
   expect(await process.call(321, { addr: heap })).toMatchObject({ ret: -1, errno: "EFAULT" });
 });
 
-test("a segment lives as long as somebody maps it", async () => {
-  const session = await newSession(server.url);
+test.each(DESIGNS)("a segment lives as long as somebody maps it (%s)", async (ssmem) => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem });
   const [a, b] = [await session.process(), await session.process()];
   const first = await attached(a, 7, 7, 100);
   await store(a, first, "kept");
   const longer = await attached(b, 7, 2, 5 * PAGE);
-  expect(await ssmemLines(b, session)).toEqual([expect.stringMatching(new RegExp(`^${longer.slice(2)}-${plus(longer, PAGE).slice(2)} rw-s 00000000 00:00 0 +\\[ssmem:7\\]$`))]);
+  expect(await ssmemLines(b, session)).toEqual([expect.stringMatching(new RegExp(`^${longer.slice(2)}-${plus(longer, PAGE).slice(2)} rw-${ssmem === "fault" ? "s" : "p"} 00000000 00:00 0 +\\[ssmem:7\\]$`))]);
 
   await session.ask("DELETE", `/processes/${a.pid}`);
   expect(await load(b, longer, 4)).toBe("kept");
@@ -106,8 +169,8 @@ test("a segment lives as long as somebody maps it", async () => {
   expect(await b.call("load", { addr: plus(again, 2 * PAGE), length: 4 })).toMatchObject({ buf: { base64: "AAAAAA==" } });
 });
 
-test("a page is allocated once, and each process takes one minor fault for it", async () => {
-  const session = await newSession(server.url);
+test.each(DESIGNS)("a page is allocated once, and each process takes one minor fault for it (%s)", async (ssmem) => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem });
   const [a, b] = [await session.process(), await session.process()];
   const faults = async ({ pid }: Process): Promise<number> => Number((await session.cat(`/proc/${pid}/stat`)).toString().split(" ")[9]);
   for (const [process, frames] of [[a, 4], [b, 4]] as const) {
@@ -119,15 +182,31 @@ test("a page is allocated once, and each process takes one minor fault for it", 
   }
 });
 
-test("two students share a segment of one kernel, and an observer has no calls", async () => {
-  const session = await newSession(server.url);
+test.each(DESIGNS)("two students share a segment of one kernel while a third is refused, and an observer has no calls (%s)", async (ssmem) => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem });
   const [ann, ben, eve] = [await session.member("ann", "student"), await session.member("ben", "student"), await session.member("eve", "observer")];
+  const tom = await session.member("tom", "student");
   const [a, b] = [await ann.process(), await ben.process()];
   const [there, here] = [await attached(a, 1, 7), await attached(b, 1, 7)];
   await store(a, there, "seminar");
   expect(await load(b, here, 7)).toBe("seminar");
   await expect(ben.at(a.pid).call("load", { addr: there, length: 1 })).rejects.toMatchObject({ problem: { status: 403 } });
   await expect(eve.process()).rejects.toMatchObject({ problem: { status: 403 } });
+  // The third may look at what he attached without the right to write, and at nothing of theirs.
+  const third = await tom.process();
+  const seen = await attached(third, 1, 0);
+  expect(await load(third, seen, 7)).toBe("seminar");
+  expect(await third.call("store", { addr: seen, buf: "x", onFault: "report" })).toMatchObject({ ret: -1, signal: "SIGSEGV", siCode: "SEGV_ACCERR" });
+  expect(await third.call("mprotect", { addr: seen, len: PAGE, prot: "PROT_READ|PROT_WRITE" })).toMatchObject({ errno: "EACCES" });
+  expect(await attach(third, 2, 2, PAGE)).toMatchObject({ errno: "EADDRNOTAVAIL" });
+  expect(await third.call("kill", { pid: a.pid, sig: "SIGKILL" })).toMatchObject({ errno: "EPERM" });
+  for (const path of [`/processes/${a.pid}/memory?address=${there}&length=7`, `/processes/${b.pid}/memory?address=${here}&length=7`]) {
+    await expect(tom.ask("GET", path)).rejects.toMatchObject({ problem: { status: 403 } });
+  }
+  await expect(tom.ask("DELETE", `/processes/${a.pid}`)).rejects.toMatchObject({ problem: { status: 403 } });
+  expect((await store(third, seen, "x")).state).toBe("ended");
+  expect(await load(b, here, 7)).toBe("seminar");
+  expect((await session.cat("/proc/ssmem")).toString()).toMatch(/^ +1 +1 +1 +2$/m);
 });
 
 test("the report's own code, defects and all", async () => {
@@ -142,8 +221,33 @@ test("the report's own code, defects and all", async () => {
   // Detach says yes and unmaps nothing, and the id stays with its first length.
   expect((await process.call(321, { addr: two })).ret).toBe(0);
   expect(await load(process, two)).toBe("B");
+  // The page was forgotten: whoever touches it next has a fresh one, and the id is taken for ever.
+  const late = await attached(await session.process(), 3, 0, PAGE);
+  expect(late).toMatch(/^0x/);
   await attached(process, 3, 0, PAGE);
   expect(await ssmemLinesOfSeed(process, session)).toEqual([2 * PAGE, 2 * PAGE]);
+});
+
+test("the report's code over processes that end, and addresses that are none of its own", async () => {
+  const session = await newSession(server.url, { clock: "virtual", ssmem: "seed" });
+  const [process, doomed] = [await session.process(), await session.process()];
+  const addr = await attached(process, 8, 7);
+  await attached(doomed, 8, 7);
+  await session.ask("DELETE", `/processes/${doomed.pid}`);
+  const attachments = async (): Promise<string | undefined> => /^ +8 +1 +\d+ +(\d+)$/m.exec((await session.cat("/proc/ssmem")).toString())?.[1];
+  // Nobody tells it of an exit.
+  expect(await attachments()).toBe("2");
+  // find_vma finds the next mapping behind an address.
+  expect((await process.call(321, { addr: plus(addr, -PAGE) })).ret).toBe(0);
+  expect(await attachments()).toBe("1");
+  expect((await process.call(321, { addr })).ret).toBe(0);
+  expect(await process.call(321, { addr })).toMatchObject({ ret: -1, errno: "EFAULT" });
+  // It locks what it maps: a student beyond RLIMIT_MEMLOCK gets EAGAIN, and the count rises all the same.
+  const student = await session.member("ann", "student");
+  const poor = await student.process();
+  await poor.call("prlimit64", { resource: "RLIMIT_MEMLOCK", new_limit: { rlim_cur: PAGE, rlim_max: PAGE } });
+  expect(await attach(poor, 9, 3, 2 * PAGE)).toMatchObject({ ret: -1, errno: "EAGAIN" });
+  expect((await session.cat("/proc/ssmem")).toString()).toMatch(/^ +9 +2 +0 +1$/m);
 });
 
 /** Lengths of the mappings, which the report leaves without a name. */
@@ -192,6 +296,20 @@ test("two readers first, then a writer: both print every line", async () => {
   }
   expect(await session.json<Ended>("GET", `/calls/${writer}`, { wait: 10 })).toMatchObject({ exit: 0 });
   expect((await session.cat("/proc/ssmem")).toString()).toBe("  id pages frames attached\n");
+});
+
+test("eight readers have room, a ninth has none", async () => {
+  const session = await newSession(server.url);
+  const readers: string[] = [];
+  for (let name = 1; name <= 8; name++) readers.push(await started(session, { script: `ssmpipe ${name} 2 reader` }));
+  expect(await session.json<Ended & { stderr: string }>("POST", "/commands", { json: { script: "ssmpipe 9 2 reader" } }))
+    .toMatchObject({ exit: 1, stdout: "", stderr: "ssmpipe: there are 8 readers already\n" });
+  const writer = await started(session, { script: "ssmpipe 1 2 writer", stdin: "one line\n" });
+  await session.ask("POST", "/clock/advance", { json: { ms: 5000 } });
+  for (const [index, callId] of readers.entries()) {
+    expect(await session.json<Ended>("GET", `/calls/${callId}`, { wait: 10 })).toMatchObject({ exit: 0, stdout: `reader${index + 1}: writer1 says one line\n` });
+  }
+  expect(await session.json<Ended>("GET", `/calls/${writer}`, { wait: 10 })).toMatchObject({ exit: 0 });
 });
 
 test("the report's pipe: a word, and a reader within ten seconds", async () => {
