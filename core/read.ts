@@ -1,11 +1,12 @@
 /** What the service shows of a kernel: processes, clock, calls, trace. All pure. */
 import { signalName } from "./abi/signal.ts";
+import { stateLetter } from "./fs/proc/pid_stat.ts";
 import type { CallAnswer, Json } from "./input.ts";
 import { wqWorkerComm } from "./irq/workqueue.ts";
 import type { Kernel } from "./kernel.ts";
 import { peekUser } from "./mm/access.ts";
 import type { LogRecord } from "./sched/printk.ts";
-import { groupOf, handlersOf, taskOf, type Task, type ThreadGroup } from "./sched/task.ts";
+import { groupOf, handlersOf, taskOf, type ThreadGroup } from "./sched/task.ts";
 import { callOf, sleepingAnswer, type CallUnderWay } from "./syscalls/driven.ts";
 import { keptAnswer } from "./syscalls/kept.ts";
 import { TRACE_LINES, type TraceLine } from "./syscalls/state.ts";
@@ -25,15 +26,6 @@ export interface ProcessView {
   call: CallUnderWay | null;
   /** Deliveries to counted handlers, by signal name. */
   signals: { [name: string]: number };
-}
-
-/** The letter of ps and /proc/PID/stat. */
-export function stateLetter(k: Kernel, task: Task): string {
-  if (task.state === "zombie") return "Z";
-  if (groupOf(k, task).stopSignal !== 0) return "T";
-  if (task.state === "runnable") return "R";
-  if (task.kind === "kthread" && task.frames.length === 0) return "I";
-  return task.sleep !== null && task.sleep.mode !== "interruptible" ? "D" : "S";
 }
 
 function viewOf(k: Kernel, group: ThreadGroup): ProcessView {

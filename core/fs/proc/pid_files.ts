@@ -2,6 +2,7 @@
 import { EACCES, EINVAL } from "../../abi/errno.ts";
 import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from "../../abi/capability.ts";
 import { TASK_COMM_LEN } from "../../abi/limits.ts";
+import { idleWait } from "../../irq/idle.ts";
 import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hex } from "../../lib/format.ts";
@@ -40,8 +41,12 @@ procPidFile("smaps", (k, task) => (hasMemory(task) ? smapsText(k, task) : ""), {
 procPidFile("smaps_rollup", (k, task) => (hasMemory(task) ? smapsRollupText(k, task) : ""), { check: "read", processOnly: true });
 procPidFile("statm", (k, task) => `${hasMemory(task) ? statmNumbers(k, task).join(" ") : "0 0 0 0 0 0 0"}\n`);
 
-procPidFile("wchan", (k, task, ctx) =>
-  (task.state === "sleeping" && task.sleep !== null && ptraceMayAccess(k, ctx, task) ? task.sleep.wchan : "0"));
+/** The function that a task sleeps in; "0" for none. */
+function wchanOf(k: Kernel, task: Task): string {
+  return task.state !== "sleeping" ? "0" : task.sleep?.wchan ?? idleWait(k, task) ?? "0";
+}
+
+procPidFile("wchan", (k, task, ctx) => (ptraceMayAccess(k, ctx, task) ? wchanOf(k, task) : "0"));
 
 /** The system call that the task sleeps in: number and registers as they were at entry. */
 interface CallLocals {
@@ -74,9 +79,10 @@ function moduleOf(k: Kernel, task: Task): string {
 }
 
 function stackText(k: Kernel, task: Task): string {
-  if (task.state !== "sleeping" || task.sleep === null) return "";
+  const wchan = wchanOf(k, task);
+  if (task.state !== "sleeping" || (task.sleep === null && wchan === "0")) return "";
   const module = moduleOf(k, task);
-  const functions = task.sleep.wchan === "0" ? [] : [`${withOffset(task.sleep.wchan)}${module}`];
+  const functions = wchan === "0" ? [] : [`${withOffset(wchan)}${module}`];
   const call = task.frames.findLast(({ code }) => code === "syscall");
   const middle = module === "" || call === undefined ? [] : UNDER_DRIVER[(call.locals as CallLocals).nr] ?? [];
   const below = task.kind === "kthread" ? ["kthread+0xd8/0x100", "ret_from_fork+0x22/0x30"]

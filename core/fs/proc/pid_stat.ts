@@ -1,5 +1,6 @@
 /** /proc/PID/stat and schedstat: numbers about one process on one line. */
 import { USER_HZ } from "../../abi/limits.ts";
+import { isTaskIdle } from "../../irq/idle.ts";
 import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { taskTimes } from "../../sched/cpu_time.ts";
@@ -24,16 +25,15 @@ const PAGE_SIZE = 4096;
 const NO_LIMIT = "18446744073709551615";
 const NANOSECONDS_PER_TICK = NS_PER_SEC / USER_HZ;
 
-/** R running, S sleeping, D beyond signals, T stopped, Z zombie. */
-export function stateLetter(task: Task): string {
+/** R running, S sleeping, D beyond signals, T stopped, Z zombie, I a thread of the kernel that rests. */
+export function stateLetter(k: Kernel, task: Task): string {
   switch (task.state) {
     case "runnable": return "R";
     case "stopped": return "T";
     case "zombie": return "Z";
     case "parked": return "S";
     case "sleeping":
-      // A worker without work sleeps in TASK_IDLE.
-      if (task.worker && task.frames.length === 0) return "I";
+      if (isTaskIdle(k, task)) return "I";
       return task.sleep?.wchan === "do_signal_stop" ? "T" : task.sleep === null || task.sleep.mode === "interruptible" ? "S" : "D";
   }
 }
@@ -95,7 +95,7 @@ function statText(k: Kernel, task: Task, ctx: WalkContext, whole: boolean): stri
   // As Linux: where the process is asleep and how it ended are for those who may trace it.
   const permitted = ptraceMayAccess(k, ctx, task);
   const fields: (number | bigint | string)[] = [
-    task.tid, `(${wqWorkerComm(k, task)})`, stateLetter(task), group.parent, group.pgid, group.sid, 0, -1, flagsOf(task, group),
+    task.tid, `(${wqWorkerComm(k, task)})`, stateLetter(k, task), group.parent, group.pgid, group.sid, 0, -1, flagsOf(task, group),
     usage.minFlt, whole ? group.childMinFlt : 0, usage.majFlt, whole ? group.childMajFlt : 0,
     ticks(usage.utimeNs), ticks(usage.stimeNs), whole ? ticks(group.childUtimeNs) : 0, whole ? ticks(group.childStimeNs) : 0,
     priorityOf(task), task.nice, group.threads.length, 0, ticks(task.startNs), vsize * PAGE_SIZE, rss, limit < 0 ? NO_LIMIT : limit,

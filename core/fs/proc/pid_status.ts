@@ -57,7 +57,7 @@ function statusText(k: Kernel, task: Task): string {
   const limit = group.rlimits[RLIMIT_SIGPENDING]?.cur ?? 0;
   const zombie = task.state === "zombie";
   return field("Name", wqWorkerComm(k, task)) + (zombie ? "" : field("Umask", `0${umaskOf(k, task).toString(8).padStart(3, "0")}`))
-    + field("State", STATE_NAMES[stateLetter(task)])
+    + field("State", STATE_NAMES[stateLetter(k, task)])
     + field("Tgid", task.tgid) + field("Ngid", 0) + field("Pid", task.tid) + field("PPid", group.parent) + field("TracerPid", 0)
     + field("Uid", [cred.uid, cred.euid, cred.suid, cred.fsuid].join("\t")) + field("Gid", [cred.gid, cred.egid, cred.sgid, cred.fsgid].join("\t"))
     + field("FDSize", fdSize(k, task)) + field("Groups", `${cred.groups.join(" ")} `)

@@ -109,6 +109,18 @@ describe("/proc", () => {
     expect(tasks).toHaveLength(3);
   });
 
+  test("threads of the kernel that rest say where, and those of work queues are idle", () => {
+    const m = machine({ cpus: 1 });
+    const shown = new Map<string, string>();
+    for (const { tid, comm, kind } of m.kernel.state.sched.tasks.values()) {
+      if (kind === "kthread") shown.set(comm, `${m.text(`/proc/${tid}/wchan`)} ${/State:\t(.)/.exec(m.text(`/proc/${tid}/status`))?.[1]}`);
+    }
+    expect([...shown.values()].filter((text) => text.startsWith("0") || text.startsWith("kthread "))).toEqual([]);
+    expect(["kthreadd", "ksoftirqd/0", "migration/0", "kworker/0:0H", "mm_percpu_wq", "kswapd0"].map((comm) => shown.get(comm))).toEqual([
+      "kthreadd S", "smpboot_thread_fn S", "smpboot_thread_fn S", "worker_thread I", "rescuer_thread I", "kswapd S",
+    ]);
+  });
+
   test("loadavg: a long burst counts up to its end, whenever somebody looks", () => {
     const [watched, alone] = [1, 2].map(() => {
       const m = machine({ cpus: 1 });
