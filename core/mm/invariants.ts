@@ -2,6 +2,7 @@
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { frameExists, freePages, totalPages, type FrameUse, type PageFrame } from "./page_alloc.ts";
+import { slabInvariants } from "./slab_invariants.ts";
 import { PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { rssPages, type AddressSpace } from "./space.ts";
 import { vmaAt, vmaPages, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
@@ -33,9 +34,9 @@ export function mmInvariants(k: Kernel): string[] {
   }
   for (const object of mm.shmem.values()) for (const pfn of object.frames.values()) count(found.refs, pfn);
   for (const object of mm.objects.values()) {
-    for (let page = 0; page < object.pages; page++) own(object.phys / PAGE_SIZE + page);
+    for (let page = 0; object.cache === "" && page < object.pages; page++) own(object.phys / PAGE_SIZE + page);
   }
-  for (const slab of mm.slabs.values()) for (const pfn of slab.frames) count(found.refs, pfn);
+  wrong.push(...slabInvariants(k, (pfn) => count(found.refs, pfn)));
   for (const area of mm.vmalloc.values()) area.frames.forEach(own);
   for (const pfn of k.tables.hooks.pageCacheFrames(k)) own(pfn);
   checkFrames(k, found, wrong);

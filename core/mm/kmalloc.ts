@@ -1,8 +1,15 @@
-/** Kernel memory: kmalloc's size classes and runs of pages, each object with an owner for the leak report. */
+/** Kernel memory: kmalloc's size classes, runs of pages and objects of caches, each with an owner for the leak report. */
+import { GFP_KERNEL, __GFP_COMP, __GFP_NOWARN } from "../abi/gfp.ts";
 import { assert, must } from "../lib/assert.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
+import { printk } from "../sched/printk.ts";
+import { callerOf } from "../sched/stack_trace.ts";
+import { current } from "../sched/task.ts";
+import { kernelBug, hashedAddress, warnAlloc, warnOnce } from "./alloc_report.ts";
+import { allocationTrace, type AllocationTrace } from "./alloc_trace.ts";
 import { allocFrames, frameBytes, putFrame, readFrame } from "./page_alloc.ts";
+import { newCache, orderOf, putObject, slabWithRoom, takeObject, type KmemCache } from "./slab.ts";
 
 /** An allocation; `kmalloc` answers its id, 0 when memory is out. */
 export interface KernelObject {
@@ -14,102 +21,181 @@ export interface KernelObject {
   room: number;
   /** Physical address, bytes. */
   phys: number;
-  /** Pages of its own; 0 when it is a part of a slab page. */
+  /** Its cache, and the first page of the slab in it; "" and 0 for pages of its own. */
+  cache: string;
+  slab: number;
+  /** Whole pages that it is made of; 0 when it is a part of one. */
   pages: number;
-  /** Content of a part of a slab page; null when it has pages of its own, or is all zero. */
+  /** Content of a part of a page; null when it is all zero, or made of pages. */
   bytes: Uint8Array | null;
-}
-
-/** One kmalloc-N cache. */
-export interface SlabClass {
-  size: number;
-  /** Physical addresses of free slots, the next one last. */
-  free: number[];
-  frames: number[];
-  live: number;
+  /** Of a module's: who asked for it, and when. Null for pages, which kmemleak does not follow, and for the kernel's own. */
+  trace: AllocationTrace | null;
 }
 
 /** The direct map of physical memory begins here (PAGE_OFFSET without randomisation). */
 export const DIRECT_MAP = 0xffff_8880_0000_0000n;
+const WARNING = 4;
+/** Orders of pages that the page allocator has: 0 to 10 (MAX_ORDER). */
+const ORDERS = 11;
 /** KMALLOC_MAX_SIZE */
-export const KMALLOC_MAX = 4 << 20;
-/** The sizes below a page that a request is rounded up to (kmalloc_info). */
-const CLASSES = [8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048];
-/** What ZERO_SIZE_PTR is: the address of an object without bytes. */
-const ZERO_SIZE = 16n;
+export const KMALLOC_MAX = PAGE_SIZE * 2 ** (ORDERS - 1);
+/** The sizes that a request is rounded up to (kmalloc_info); what is larger gets pages of its own. */
+export const KMALLOC_SIZES: readonly number[] = [8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192];
 
-/** Allocates `size` bytes, zeroed; the object's id, or 0 when memory is out or `size` is above 4 MiB. */
-export function kmalloc(k: Kernel, size: number, owner: string): number {
-  if (size > KMALLOC_MAX) return 0;
-  const room = CLASSES.find((bytes) => size <= bytes);
-  if (room === undefined) return kmallocPages(k, pagesFor(size), owner, size);
-  if (size === 0) return addObject(k, owner, 0, 0, 0, 0);
-  const phys = takeSlot(k, room);
-  return phys === 0 ? 0 : addObject(k, owner, size, room, phys, 0);
+/** What kmalloc(0) answers: neither NULL nor memory, and nothing to free (ZERO_SIZE_PTR). */
+export const ZERO_SIZE_PTR = -1;
+const ZERO_SIZE_ADDRESS = 16n;
+const zeroSize: KernelObject = {
+  id: ZERO_SIZE_PTR, owner: "kernel", size: 0, room: 0, phys: 0, cache: "", slab: 0, pages: 0, bytes: new Uint8Array(0), trace: null,
+};
+
+/** kmalloc-96, kmalloc-8k */
+export const kmallocName = (size: number): string => `kmalloc-${size >= 1024 ? `${size / 1024}k` : size}`;
+
+/**
+ * Allocates `size` bytes, zeroed, as a kernel with init_on_alloc does; the object's id, ZERO_SIZE_PTR for none, or 0 when memory
+ * is out. More than KMALLOC_MAX is 0 and, but with __GFP_NOWARN, a warning once a boot.
+ */
+export function kmalloc(k: Kernel, size: number, owner: string, gfp = GFP_KERNEL): number {
+  assert(Number.isInteger(size) && size >= 0, `kmalloc of ${size} bytes`);
+  if (size === 0) return ZERO_SIZE_PTR;
+  const room = KMALLOC_SIZES.find((bytes) => size <= bytes);
+  if (room === undefined) return kmallocLarge(k, size, owner, gfp);
+  return cacheObject(k, kmallocCache(k, room), size, owner, gfp, "kmalloc_trace+0x2a/0xa0");
 }
 
-/** Pages of a large kmalloc: a power of two of them. */
-function pagesFor(size: number): number {
-  let pages = 1;
-  while (pages * PAGE_SIZE < size) pages *= 2;
-  return pages;
+/** An array of `count` elements; 0 also when the product is more than a size_t can hold (kcalloc, kmalloc_array). */
+export function kcalloc(k: Kernel, count: number, size: number, owner: string, gfp = GFP_KERNEL): number {
+  return count * size >= 2 ** 64 ? 0 : kmalloc(k, count * size, owner, gfp);
 }
 
-/** `pages` pages in a row (alloc_pages, __get_free_pages); the object's id, or 0. Its frames can be mapped to users. */
-export function kmallocPages(k: Kernel, pages: number, owner: string, size = pages * PAGE_SIZE): number {
+function kmallocCache(k: Kernel, size: number): KmemCache {
+  const { caches } = k.state.mm;
+  const name = kmallocName(size);
+  let cache = caches.get(name);
+  if (cache === undefined) caches.set(name, (cache = newCache(name, "kernel", size, size, k.state.machine.cpus)));
+  return cache;
+}
+
+/** A large kmalloc: pages of its own, a power of two of them. */
+function kmallocLarge(k: Kernel, size: number, owner: string, gfp: number): number {
+  const order = orderOf(size);
+  if (!orderExists(k, order, gfp | __GFP_COMP, ["__kmalloc_large_node+0x7a/0x160", "__kmalloc+0xc9/0x150"])) return 0;
+  return kmallocPages(k, 2 ** order, owner, size, gfp | __GFP_COMP, allocationTrace(k, owner, "__kmalloc+0x4b/0x150"));
+}
+
+/** Whether the page allocator has blocks of this order; else it warns, once a boot. */
+function orderExists(k: Kernel, order: number, gfp: number, trace: readonly string[]): boolean {
+  if (order < ORDERS) return true;
+  if ((gfp & __GFP_NOWARN) === 0) warnOnce(k, "page_alloc.order", "", { file: "mm/page_alloc.c", line: 5534, symbol: "__alloc_pages+0x30a/0x560" }, trace);
+  return false;
+}
+
+/** 2^`order` pages in a row (__get_free_pages, alloc_pages): the object's id, or 0. Order 11 and more is 0 with a warning. */
+export function getFreePages(k: Kernel, order: number, owner: string, gfp = GFP_KERNEL): number {
+  return orderExists(k, order, gfp, ["__get_free_pages+0x11/0x50"]) ? kmallocPages(k, 2 ** order, owner, undefined, gfp) : 0;
+}
+
+/** `pages` pages in a row; the object's id, or 0. Its frames can be mapped to users. */
+export function kmallocPages(
+  k: Kernel, pages: number, owner: string, size = pages * PAGE_SIZE, gfp = GFP_KERNEL, trace: AllocationTrace | null = null,
+): number {
   const pfn = allocFrames(k, pages, "kernel");
-  return pfn === 0 ? 0 : addObject(k, owner, size, pages * PAGE_SIZE, pfn * PAGE_SIZE, pages);
+  if (pfn !== 0) return addObject(k, { owner, size, room: pages * PAGE_SIZE, phys: pfn * PAGE_SIZE, cache: "", slab: 0, pages, bytes: null, trace });
+  warnAlloc(k, gfp, `page allocation failure: order:${orderOf(pages * PAGE_SIZE)}`);
+  return 0;
 }
 
-function addObject(k: Kernel, owner: string, size: number, room: number, phys: number, pages: number): number {
+/** An object of a cache; its id, or 0. `by` is the function that a leak report names first. */
+export function cacheObject(k: Kernel, cache: KmemCache, size: number, owner: string, gfp: number, by: string): number {
+  const slab = slabWithRoom(k, cache);
+  if (slab === null) {
+    if (cache.slabs.size === 0 && cache.name.startsWith("kmalloc-")) k.state.mm.caches.delete(cache.name);
+    warnAlloc(k, gfp, `page allocation failure: order:${orderOf(cache.size)}`);
+    return 0;
+  }
+  const phys = takeObject(cache, slab);
+  // Objects of whole pages begin at one: what they hold is what the pages hold.
+  const pages = cache.size % PAGE_SIZE === 0 ? cache.size / PAGE_SIZE : 0;
+  for (let page = 0; page < pages; page++) clearPage(k, phys / PAGE_SIZE + page);
+  return addObject(k, {
+    owner, size, room: cache.objectSize, phys, cache: cache.name, slab: slab.pfn, pages, bytes: null, trace: allocationTrace(k, owner, by),
+  });
+}
+
+/** What the last owner wrote is gone; a page that holds nothing stays without content. */
+function clearPage(k: Kernel, pfn: number): void {
+  if (readFrame(k, pfn).some((byte) => byte !== 0)) frameBytes(k, pfn).fill(0);
+}
+
+function addObject(k: Kernel, object: Omit<KernelObject, "id">): number {
   const { mm } = k.state;
   const id = mm.nextObject++;
-  mm.objects.set(id, { id, owner, size, room, phys, pages, bytes: null });
+  mm.objects.set(id, { id, ...object });
   return id;
 }
 
-function takeSlot(k: Kernel, size: number): number {
-  const { slabs } = k.state.mm;
-  let slab = slabs.get(size);
-  if (slab === undefined) slabs.set(size, (slab = { size, free: [], frames: [], live: 0 }));
-  if (slab.free.length === 0) {
-    const pfn = allocFrames(k, 1, "slab");
-    if (pfn === 0) return 0;
-    slab.frames.push(pfn);
-    for (let at = Math.floor(PAGE_SIZE / size) - 1; at >= 0; at--) slab.free.push(pfn * PAGE_SIZE + at * size);
+/**
+ * Frees an object; 0 is nothing, as kfree(NULL), and so is ZERO_SIZE_PTR. A module that frees one twice, or what it never got,
+ * runs into the kernel's checks; our own code that does so is wrong itself, and throws.
+ */
+export function kfree(k: Kernel, id: number): void {
+  if (id === 0 || id === ZERO_SIZE_PTR) return;
+  const { objects, caches } = k.state.mm;
+  const object = objects.get(id);
+  if (object === undefined) return badFree(k, id);
+  objects.delete(id);
+  if (object.cache === "") {
+    for (let page = 0; page < object.pages; page++) putFrame(k, object.phys / PAGE_SIZE + page);
+    return;
   }
-  slab.live++;
-  return slab.free.pop()!;
+  const cache = must(caches, object.cache);
+  putObject(k, cache, object.slab, object.phys);
+  if (cache.live === 0 && cache.name.startsWith("kmalloc-")) caches.delete(cache.name);
 }
 
-/** Frees an object; 0 is nothing, as kfree(NULL). */
-export function kfree(k: Kernel, id: number): void {
-  if (id === 0) return;
-  const { objects, slabs } = k.state.mm;
-  const object = must(objects, id);
-  objects.delete(id);
-  for (let page = 0; page < object.pages; page++) putFrame(k, object.phys / PAGE_SIZE + page);
-  if (object.pages > 0 || object.room === 0) return;
-  const slab = must(slabs, object.room);
-  slab.free.push(object.phys);
-  if (--slab.live > 0) return;
-  for (const pfn of slab.frames) putFrame(k, pfn);
-  slabs.delete(object.room);
+/** As a hardened SLUB: a second free is a BUG, a pointer that leads to no slab a warning. */
+function badFree(k: Kernel, id: number): void {
+  assert(callerOf(k, current(k)).endsWith("]"), `no kernel object ${id} to free`);
+  if (id > 0 && id < k.state.mm.nextObject) return kernelBug(k, { file: "mm/slub.c", line: 440, symbol: "__slab_free+0x22f/0x370" }, ["kfree+0x71/0x110"]);
+  const told = warnOnce(k, "kfree.pointer", "", { file: "mm/slab_common.c", line: 974, symbol: "free_large_kmalloc+0x5e/0x70" }, ["kfree+0x71/0x110"]);
+  if (told) printk(k, WARNING, `object pointer: 0x${hashedAddress(k, BigInt(id))}`);
+}
+
+/**
+ * Makes an object larger or smaller: its id, or another one with the same content; 0, with the old one kept, when memory is out.
+ * 0 bytes frees it (ZERO_SIZE_PTR).
+ */
+export function krealloc(k: Kernel, id: number, size: number, owner: string, gfp = GFP_KERNEL): number {
+  if (size === 0) {
+    kfree(k, id);
+    return ZERO_SIZE_PTR;
+  }
+  if (id === 0 || id === ZERO_SIZE_PTR) return kmalloc(k, size, owner, gfp);
+  const object = kernelObject(k, id);
+  if (size <= object.room) {
+    object.size = size;
+    return id;
+  }
+  const made = kmalloc(k, size, owner, gfp);
+  if (made === 0) return 0;
+  writeKernel(k, made, 0, readKernel(k, id, 0, object.room));
+  kfree(k, id);
+  return made;
 }
 
 export function kernelObject(k: Kernel, id: number): KernelObject {
-  return must(k.state.mm.objects, id);
+  return id === ZERO_SIZE_PTR ? zeroSize : must(k.state.mm.objects, id);
 }
 
-/** Bytes that may be used: what was asked for, rounded up to the size class (ksize). */
+/** Bytes that may be used: what was asked for, rounded up to the size class (ksize); 0 for NULL. */
 export function ksize(k: Kernel, id: number): number {
-  return kernelObject(k, id).room;
+  return id === 0 ? 0 : kernelObject(k, id).room;
 }
 
 /** The object's virtual address. */
 export function kernelAddress(k: Kernel, id: number): bigint {
-  const { phys, room } = kernelObject(k, id);
-  return room === 0 ? ZERO_SIZE : DIRECT_MAP + BigInt(phys);
+  return id === ZERO_SIZE_PTR ? ZERO_SIZE_ADDRESS : DIRECT_MAP + BigInt(kernelObject(k, id).phys);
 }
 
 /** The page frame of a byte of an object (virt_to_phys >> PAGE_SHIFT). */

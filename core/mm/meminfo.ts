@@ -1,11 +1,11 @@
-/** What /proc shows of the machine's memory: meminfo, vmstat, slabinfo, vmallocinfo, swaps. */
+/** What /proc shows of the machine's memory: meminfo, vmstat, swaps. */
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { kilobytes } from "../lib/format.ts";
 import { commitLimitPages } from "./accounting.ts";
 import { freePages, totalPages } from "./page_alloc.ts";
+import { slabPages } from "./slabinfo.ts";
 import type { MmState } from "./state.ts";
-import { vmallocAddress } from "./vmalloc.ts";
 
 const KB_PER_PAGE = PAGE_SIZE / 1024;
 
@@ -32,7 +32,8 @@ function availablePages(mm: MmState): number {
 /** /proc/meminfo */
 export function meminfoText(k: Kernel): string {
   const { mm, machine } = k.state;
-  const { anon, file, shmem, table, slab } = mm.used;
+  const { anon, file, shmem, table } = mm.used;
+  const slab = slabPages(k);
   const swap = machine.swapMiB * 256;
   let vmallocPages = 0;
   for (const area of mm.vmalloc.values()) vmallocPages += area.frames.length;
@@ -46,7 +47,8 @@ export function meminfoText(k: Kernel): string {
     ["Unevictable", 0], ["Mlocked", lockedPages(mm)],
     ["SwapTotal", swap], ["SwapFree", swap], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
     ["AnonPages", anon], ["Mapped", mappedPages(mm)], ["Shmem", shmem],
-    ["KReclaimable", 0], ["Slab", slab], ["SReclaimable", 0], ["SUnreclaim", slab],
+    ["KReclaimable", slab.reclaimable], ["Slab", slab.reclaimable + slab.unreclaimable], ["SReclaimable", slab.reclaimable],
+    ["SUnreclaim", slab.unreclaimable],
     ["KernelStack", k.state.sched.tasks.size * 4], ["PageTables", table], ["SecPageTables", 0],
     ["NFS_Unstable", 0], ["Bounce", 0], ["WritebackTmp", 0],
     ["CommitLimit", commitLimitPages(k)], ["Committed_AS", mm.committedPages],
@@ -94,12 +96,13 @@ balloon_migrate swap_ra swap_ra_hit ksm_swpin_copy cow_ksm zswpin zswpout direct
 /** /proc/vmstat */
 export function vmstatText(k: Kernel): string {
   const { mm } = k.state;
-  const { anon, file, shmem, table, slab } = mm.used;
+  const { anon, file, shmem, table } = mm.used;
+  const slab = slabPages(k);
   const { events } = mm;
   const values: { [name: string]: number } = {
     nr_free_pages: freePages(mm), nr_zone_inactive_anon: anon + shmem, nr_zone_inactive_file: file, nr_mlock: lockedPages(mm),
     numa_hit: events.pgalloc, numa_local: events.pgalloc, nr_inactive_anon: anon + shmem, nr_inactive_file: file,
-    nr_slab_unreclaimable: slab, nr_anon_pages: anon, nr_mapped: mappedPages(mm), nr_file_pages: file + shmem, nr_shmem: shmem,
+    nr_slab_reclaimable: slab.reclaimable, nr_slab_unreclaimable: slab.unreclaimable, nr_anon_pages: anon, nr_mapped: mappedPages(mm), nr_file_pages: file + shmem, nr_shmem: shmem,
     nr_kernel_stack: k.state.sched.tasks.size * 16, nr_page_table_pages: table,
     pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate,
     pgfault: events.pgfault, pgmajfault: events.pgmajfault, pgreuse: events.pgreuse, oom_kill: events.oomKill,
@@ -112,32 +115,4 @@ export function swapsText(k: Kernel): string {
   const head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
   const { swapMiB } = k.state.machine;
   return swapMiB === 0 ? head : `${head}/dev/vda                                partition\t${swapMiB * 1024 - 4}\t\t0\t\t-2\n`;
-}
-
-/** /proc/vmallocinfo: one line an area. */
-export function vmallocinfoText(k: Kernel): string {
-  let text = "";
-  for (const area of k.state.mm.vmalloc.values()) {
-    const start = vmallocAddress(k, area.id);
-    const end = start + BigInt((area.frames.length + 1) * PAGE_SIZE);
-    const hex = (address: bigint): string => `0x${address.toString(16)}`;
-    text += `${hex(start)}-${hex(end)} ${String((area.frames.length + 1) * PAGE_SIZE).padStart(7)} ` +
-      `${area.owner} pages=${area.frames.length} vmalloc${area.user ? " user" : ""} N0=${area.frames.length}\n`;
-  }
-  return text;
-}
-
-/** /proc/slabinfo: the kmalloc caches that hold something. */
-export function slabinfoText(k: Kernel): string {
-  let text = "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables " +
-    "<limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n";
-  for (const slab of [...k.state.mm.slabs.values()].sort((a, b) => b.size - a.size)) {
-    const name = `kmalloc-${slab.size >= 1024 ? `${slab.size / 1024}k` : slab.size}`;
-    const perSlab = Math.floor(PAGE_SIZE / slab.size);
-    const count = slab.frames.length;
-    const pad = (value: number, width: number): string => String(value).padStart(width);
-    text += `${name.padEnd(17)} ${pad(slab.live, 6)} ${pad(count * perSlab, 6)} ${pad(slab.size, 6)} ${pad(perSlab, 4)} ${pad(1, 4)} : ` +
-      `tunables ${pad(0, 4)} ${pad(0, 4)} ${pad(0, 4)} : slabdata ${pad(count, 6)} ${pad(count, 6)} ${pad(0, 6)}\n`;
-  }
-  return text;
 }

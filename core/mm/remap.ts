@@ -4,8 +4,9 @@ import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
+import { kernelBug, warnOnce } from "./alloc_report.ts";
 import { frameExists, frameOf, getFrame } from "./page_alloc.ts";
-import { makeTable, PTE_SPECIAL, pteIndex, ptePresent, pteValue, setPte } from "./page_table.ts";
+import { makeTable, PTE_SPECIAL, pteIndex, pteValue, setPte } from "./page_table.ts";
 import { mapFrame, pteBits, pteNx } from "./pte_map.ts";
 import type { AddressSpace } from "./space.ts";
 import {
@@ -20,16 +21,26 @@ function spaceOfVma(k: Kernel, vma: Vma): AddressSpace {
 /**
  * Maps the physical pages from `pfn` on at `addr`, `size` bytes, with the rights `prot` (usually `vma.prot`). Nothing is
  * counted and nothing faults later; a size beyond the driver's own memory maps what lies behind it, as in Linux.
- * 0, -EINVAL for a range outside the mapping, or part of a private writable one; -ENOMEM for want of page tables.
+ * 0, -EINVAL for an address within a page (with a warning once a boot), or part of a private writable mapping; -ENOMEM for
+ * want of page tables. No bytes at all, and pages where some are mapped already, are BUGs.
+ * Differs from Linux: a range outside the mapping is -EINVAL, not a page in somebody else's.
  */
 export function remapPfnRange(k: Kernel, vma: Vma, addr: number, pfn: number, size: number, prot: number): number {
   const end = addr + Math.ceil(size / PAGE_SIZE) * PAGE_SIZE;
-  if (addr % PAGE_SIZE !== 0 || addr < vma.start || end > vma.end) return -EINVAL;
+  if (addr % PAGE_SIZE !== 0) {
+    warnOnce(k, "remap.aligned", "", { file: "mm/memory.c", line: 2455, symbol: "remap_pfn_range_notrack+0x3f8/0x450" }, ["remap_pfn_range+0x45/0x70"]);
+    return -EINVAL;
+  }
+  if (addr < vma.start || end > vma.end) return -EINVAL;
   if ((vma.flags & (VM_SHARED | VM_MAYWRITE)) === VM_MAYWRITE) {
     if (addr !== vma.start || end !== vma.end) return -EINVAL;
     vma.pgoff = pfn;
   }
   setVmaFlags(vma, vma.flags | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+  if (end === addr) {
+    kernelBug(k, { file: "mm/memory.c", line: 2481, symbol: "remap_pfn_range_notrack+0x40b/0x450" }, ["remap_pfn_range+0x45/0x70"]);
+    return -EINVAL;
+  }
   const space = spaceOfVma(k, vma);
   const flags = (vma.flags & ~VM_ACCESS) | (prot & VM_ACCESS);
   for (let at = addr; at < end; at += PAGE_SIZE) {
@@ -38,27 +49,40 @@ export function remapPfnRange(k: Kernel, vma: Vma, addr: number, pfn: number, si
       zapRange(k, space, addr, at);
       return -ENOMEM;
     }
-    setPte(table, pteIndex(at), pfn + (at - addr) / PAGE_SIZE, pteBits(flags) | PTE_SPECIAL, pteNx(flags));
+    const index = pteIndex(at);
+    if (!pteIsNone(table, index)) {
+      kernelBug(k, { file: "mm/memory.c", line: 2393, symbol: "remap_pfn_range_notrack+0x3ea/0x450" }, ["remap_pfn_range+0x45/0x70"]);
+      return -EINVAL;
+    }
+    setPte(table, index, pfn + (at - addr) / PAGE_SIZE, pteBits(flags) | PTE_SPECIAL, pteNx(flags));
   }
   return 0;
 }
 
+/** pte_none: neither a page nor a swap entry. */
+const pteIsNone = (table: Uint32Array, index: number): boolean => table[index] === 0 && table[index + 1] === 0;
+
 /**
  * Maps one page of the driver's own at `addr`; the mapping takes a reference. 0, -EFAULT outside the mapping, -EINVAL for
- * memory that is not the driver's whole page, -EBUSY when something is mapped there, -ENOMEM.
+ * memory that nobody holds, and for anonymous pages, slabs and page tables; -EBUSY when something is mapped there, -ENOMEM.
+ * A mapping that has pages of remapPfnRange is a BUG.
  */
 export function vmInsertPage(k: Kernel, vma: Vma, addr: number, pfn: number): number {
   if (addr < vma.start || addr >= vma.end) return -EFAULT;
   const { mm } = k.state;
   if (!frameExists(mm, pfn)) return -EINVAL;
+  if ((vma.flags & VM_PFNMAP) !== 0) {
+    kernelBug(k, { file: "mm/memory.c", line: 2013, symbol: "vm_insert_page+0x1fb/0x210" });
+    return -EINVAL;
+  }
+  setVmaFlags(vma, vma.flags | VM_MIXEDMAP);
   const { use } = frameOf(mm, pfn);
   if (use === "anon" || use === "slab" || use === "table") return -EINVAL;
-  setVmaFlags(vma, vma.flags | VM_MIXEDMAP);
   const space = spaceOfVma(k, vma);
   const table = makeTable(k, space, addr);
   if (table === null) return -ENOMEM;
   const index = pteIndex(addr);
-  if (ptePresent(table[index])) return -EBUSY;
+  if (!pteIsNone(table, index)) return -EBUSY;
   getFrame(k, pfn);
   mapFrame(k, space, table, index, pfn, pteBits(vma.flags), pteNx(vma.flags));
   return 0;

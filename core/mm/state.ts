@@ -1,8 +1,10 @@
 /** What memory management keeps: page frames, address spaces, shared memory objects, kernel objects and counters. */
 import type { Machine } from "../machine.ts";
-import type { KernelObject, SlabClass } from "./kmalloc.ts";
+import { newRatelimit, type Ratelimit } from "../lib/ratelimit.ts";
+import type { KernelObject } from "./kmalloc.ts";
 import type { PageFrame, FrameUse } from "./page_alloc.ts";
 import type { ShmemObject } from "./shmem.ts";
+import type { KmemCache } from "./slab.ts";
 import type { AddressSpace } from "./space.ts";
 import type { VmallocArea } from "./vmalloc.ts";
 
@@ -33,11 +35,17 @@ export interface MmState {
   nextShmem: number;
   objects: Map<number, KernelObject>;
   nextObject: number;
-  slabs: Map<number, SlabClass>;
+  /** Slab caches by name, the oldest first; those of kmalloc are there while they hold something. */
+  caches: Map<string, KmemCache>;
   vmalloc: Map<number, VmallocArea>;
   nextVmalloc: number;
-  /** Where the next area begins, bytes from VMALLOC_START. */
+  /** Where areas end, bytes from VMALLOC_START, and the holes below it: where each begins and how long it is, in order. */
   vmallocEnd: number;
+  vmallocHoles: [offset: number, size: number][];
+  /** /sys/kernel/debug/kmemleak: off is for good. */
+  kmemleak: { enabled: boolean; scanSecs: number };
+  /** Warnings of allocations that failed. */
+  allocWarnings: Ratelimit;
   /** Ids of anon_vma families: which VMAs may share anonymous pages, and so may merge. */
   nextAnonVma: number;
   /** VMAs of all address spaces. */
@@ -67,8 +75,9 @@ export function mmInit(machine: Machine): MmState {
     used: { anon: 0, file: 0, shmem: 0, table: 0, slab: 0, kernel: 0 },
     spaces: new Map(), nextSpace: 1,
     shmem: new Map(), nextShmem: 1,
-    objects: new Map(), nextObject: 1, slabs: new Map(),
-    vmalloc: new Map(), nextVmalloc: 1, vmallocEnd: 0,
+    objects: new Map(), nextObject: 1, caches: new Map(),
+    vmalloc: new Map(), nextVmalloc: 1, vmallocEnd: 0, vmallocHoles: [],
+    kmemleak: { enabled: true, scanSecs: 600 }, allocWarnings: newRatelimit(machine.hz, { seconds: 10, burst: 1 }),
     nextAnonVma: 1,
     vmaCount: 0, mappedInodes: new Map(),
     committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,

@@ -8,7 +8,7 @@ import { current, type Task } from "./task.ts";
 const WARNING = 4;
 
 /** What lies under every system call; the offsets are those of the recorded kernel. */
-const SYSCALL_TRACE = ["do_syscall_64+0x5d/0xb0", "entry_SYSCALL_64_after_hwframe+0x6e/0xd8"];
+export const SYSCALL_TRACE = ["do_syscall_64+0x5d/0xb0", "entry_SYSCALL_64_after_hwframe+0x6e/0xd8"];
 const KTHREAD_TRACE = ["kthread+0xd8/0x100", "ret_from_fork+0x22/0x30"];
 
 /** Under the init function of module `name`, as insmod calls it. */

@@ -1,6 +1,8 @@
 /** Files of /proc about memory; the texts are mm's own. */
 import { freePages, totalPages } from "../../mm/page_alloc.ts";
-import { meminfoText, minFreePages, slabinfoText, swapsText, vmallocinfoText, vmstatText } from "../../mm/meminfo.ts";
+import { meminfoText, minFreePages, swapsText, vmstatText } from "../../mm/meminfo.ts";
+import { slabinfoText } from "../../mm/slabinfo.ts";
+import { vmallocinfoText } from "../../mm/vmallocinfo.ts";
 import type { Kernel } from "../../kernel.ts";
 import { column } from "../../lib/format.ts";
 import { procFile } from "./registry.ts";

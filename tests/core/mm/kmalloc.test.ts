@@ -4,7 +4,7 @@ import { mmInvariants } from "../../../core/mm/invariants.ts";
 import {
   kernelAddress, kernelBytes, kfree, kmalloc, kmallocPages, ksize, objectsOf, readKernel, virtToPfn, writeKernel,
 } from "../../../core/mm/kmalloc.ts";
-import { slabinfoText } from "../../../core/mm/meminfo.ts";
+import { slabinfoText } from "../../../core/mm/slabinfo.ts";
 import { freePages, readFrame } from "../../../core/mm/page_alloc.ts";
 import { readVmalloc, vfree, vmalloc, vmallocAddress, vmallocToPfn, writeVmalloc } from "../../../core/mm/vmalloc.ts";
 import { MemoryMachine } from "./machine.ts";

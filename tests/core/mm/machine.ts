@@ -60,7 +60,11 @@ export class MemoryMachine {
     this.k = {
       state: {
         machine, rng: seedRng(1), log: logInit(1), sched: schedInit(machine), time: timeInit(machine, 1704067200000000000n),
-        mm: mmInit(machine), fs: { inodes: new Map(), files: new Map(), nextFile: 1 }, net: {}, ipc: ipcInit(), drivers: {}, modules: {}, calls: {}, labs: new Map(),
+        mm: mmInit(machine), fs: {
+          inodes: new Map(), files: new Map(), nextFile: 1, superBlocks: new Map(), dentries: new Map(), mounts: new Map(), fdTables: new Map(),
+          fsStructs: new Map(), epollItems: new Map(), watches: new Map(), locks: new Map(),
+        },
+        net: { sockets: new Map(), timeWaits: new Map() }, ipc: ipcInit(), drivers: { sysctl: new Map() }, modules: { loaded: new Map(), taint: 0, lastUnloaded: "" }, calls: {}, labs: new Map(),
       },
       tables: { steps: stepTables, fileOperations: this.operations, vmOperations: vmOperationsTable, hooks } as unknown as Tables,
       turn: { ended: [], events: [], budget: 0, current: 0, cpu: 0, logged: false },
@@ -70,7 +74,7 @@ export class MemoryMachine {
 
   private add(uid: number): Task {
     const pid = this.nextPid++;
-    const group = { tgid: pid, threads: [pid], rlimits: defaultRlimits(100), maxRssPages: 0, oomScoreAdj: 0, exiting: -1, exitStatus: -1, pending: [], sighand: 1, stopSignal: 0, children: [] } as unknown as ThreadGroup;
+    const group = { tgid: pid, threads: [pid], rlimits: defaultRlimits(100), maxRssPages: 0, oomScoreAdj: 0, exiting: -1, exitStatus: -1, pending: [], sighand: 1, stopSignal: 0, children: [], posixTimers: [] } as unknown as ThreadGroup;
     const task = {
       tid: pid, tgid: pid, comm: "test", kind: "driven", state: "parked", cred: credOf(uid), mm: 0, minFlt: 0, majFlt: 0,
       scratch: null, frames: [], pending: [], blocked: 0n, stimeNs: 0, work: [], exiting: false, signalPending: false,

@@ -1,4 +1,5 @@
 /** Numbers and texts, memory, locks and waits, ids, the module itself, error pointers and formats. */
+import { GFP_KERNEL, __GFP_NOWARN } from "../../../abi/gfp.ts";
 import type { Kernel } from "../../../kernel.ts";
 import { ERR_PTR, IS_ERR, IS_ERR_OR_NULL, PTR_ERR } from "../../../lib/err.ts";
 import { idrAlloc, newIdr } from "../../../lib/idr.ts";
@@ -52,7 +53,7 @@ function memory(k: Kernel, task: Task): void {
   const nothing = kmalloc(k, 0, NAME);
   P(k, "kmalloc(0)==ZERO_SIZE_PTR %d", kernelAddress(k, nothing) === 16n);
   kfree(k, nothing);
-  P(k, "kmalloc(8MB)=%s", kmalloc(k, 1 << 23, NAME) !== 0 ? "ok" : "NULL");
+  P(k, "kmalloc(8MB)=%s", kmalloc(k, 1 << 23, NAME, GFP_KERNEL | __GFP_NOWARN) !== 0 ? "ok" : "NULL");
   const hundred = kmalloc(k, 100, NAME);
   P(k, "ksize(kmalloc(100))=%zu", ksize(k, hundred));
   kfree(k, hundred);
