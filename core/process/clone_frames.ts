@@ -35,10 +35,12 @@ export const programSteps = steps<ProgramLocals>("process.program", {
 
 /**
  * Gives the child the parent's frames, above all system-call code: its innermost frame goes on with the step after the one
- * that forked, and finds 0. A bottom frame whose end answers a caller is not copied; the child's ends the child.
+ * that forked, and finds 0. A bottom frame whose end answers a caller is not copied; the child's ends the child. A thread's
+ * stack is its own: nothing but the function that cloned lies on it.
  */
-export function copyFrames(_k: Kernel, parent: Task, child: Task): void {
-  const frames = parent.frames.filter(({ code }) => code !== "syscall");
+export function copyFrames(_k: Kernel, parent: Task, child: Task, thread: boolean): void {
+  const all = parent.frames.filter(({ code }) => code !== "syscall");
+  const frames = thread ? all.slice(-1) : all;
   child.frames = frames.map(({ code, step, locals, ret }, at): Frame => (at === 0 && code === "program.run"
     ? { code: programSteps.name, step: "run", locals: { code: "", locals: null } satisfies ProgramLocals, ret: 0 }
     : { code, step, locals: copyPlain(locals), ret }));

@@ -175,7 +175,7 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
   if (has(flags, CLONE_PARENT_SETTID)) putUser32(k, parent, request.parentTid, child.tid);
   if (has(flags, CLONE_CHILD_SETTID)) putUser32(k, child, request.childTid, child.tid);
   if (child.kind === "program") {
-    copyFrames(k, parent, child);
+    copyFrames(k, parent, child, thread);
     enqueue(k, child);
   }
   if (!thread) announce(k, child);

@@ -17,12 +17,15 @@ import { program, runLocals } from "./program.ts";
 import { DATA_BASE, DATA_SIZE, programSteps, type Proc } from "./proc.ts";
 
 export const COMMAND_LIMITS = {
-  /** Bytes of stdout, and of stderr, that are kept; then the pipe is closed, and who goes on writing gets SIGPIPE. */
+  /** Bytes of stdout, and of stderr, that are kept. */
   outputBytes: 1 << 20,
   words: 4_096,
   /** Bytes of all words, or of a script. */
   textBytes: 64 << 10,
 };
+
+/** Bytes that are read of each, those that nobody keeps too; then the pipe is closed, and who goes on writing gets SIGPIPE. */
+const READ_BYTES = 16 << 20;
 
 const POLLIN = 1;
 const POLLOUT = 4;
@@ -36,6 +39,7 @@ interface Stream {
   /** The child's end. */
   theirs: number;
   parts: string[];
+  /** Bytes that were read. */
   length: number;
 }
 
@@ -175,7 +179,7 @@ const command = programSteps<CommandLocals>("command", {
     const into = fd === l.out.fd ? l.out : l.err;
     if (p.ret === -EAGAIN || p.ret === -EINTR) return l.child === WAIT_NOTHING ? to("last") : to("next");
     if (p.ret > 0) keep(p, into, p.ret);
-    const over = p.ret <= 0 || into.length >= COMMAND_LIMITS.outputBytes;
+    const over = p.ret <= 0 || into.length >= READ_BYTES;
     if (!over && l.child === WAIT_NOTHING) l.ready.unshift(fd);
     if (!over) return l.child === WAIT_NOTHING ? to("last") : to("next");
     into.fd = -1;
@@ -221,8 +225,8 @@ const feedSteps = programSteps<FeedLocals>("command.feed", {
 
 function keep(p: Proc<CommandLocals>, into: Stream, length: number): void {
   const text = p.text(Math.min(length, COMMAND_LIMITS.outputBytes - into.length));
-  into.parts.push(text);
-  into.length += text.length;
+  if (text !== "") into.parts.push(text);
+  into.length += length;
 }
 
 /** Leaves what the command came to for the one who asked. */

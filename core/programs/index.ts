@@ -5,6 +5,7 @@ import "./master.ts";
 import "./slave.ts";
 import "./vdev_programs.ts";
 import "./command.ts";
+import "./labs/bench.ts";
 import "./labs/monitor.ts";
 import "./labs/ssmpipe.ts";
 import "./labs/user_echo_server.ts";

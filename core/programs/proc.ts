@@ -1,6 +1,7 @@
 /** What a step of a program sees: its memory, its calls, its output. Made for one step and thrown away; nothing of it is state. */
 import { AT_FDCWD } from "../abi/fcntl.ts";
 import { errnoMessage } from "../abi/errno.ts";
+import { PAGE_SIZE } from "../abi/limits.ts";
 import { statLayout } from "../abi/stat.ts";
 import { decodeStruct, type Decoded } from "../abi/layout.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
@@ -52,9 +53,24 @@ export interface MainLocals {
 export const MAIN = "program.main";
 
 /** The main frame of a task's program; null of one that has none. */
-export function mainOf(task: Task): MainLocals | null {
+function ownMain(task: Task): MainLocals | null {
   for (let at = task.frames.length - 1; at >= 0; at--) if (task.frames[at].code === MAIN) return task.frames[at].locals as MainLocals;
   return null;
+}
+
+/** The same of any of the program's threads: the first one has it, and takes it along as it ends. */
+function mainOf(k: Kernel, task: Task): MainLocals | null {
+  const own = ownMain(task);
+  if (own !== null || task.tid === task.tgid) return own;
+  const first = k.state.sched.tasks.get(task.tgid);
+  return first === undefined ? null : ownMain(first);
+}
+
+/** The bottom frame of a thread that is not its program's first, and where such a thread's stack lies. */
+export const THREAD = "program.thread";
+export interface ThreadFrame {
+  /** The lowest address of the page in which its calls' strings, structures and buffers lie. */
+  variables: number;
 }
 
 /** Struct stat as stat(2) fills it. */
@@ -64,12 +80,22 @@ export class Proc<L = unknown> {
   readonly k: Kernel;
   readonly task: Task;
   readonly frame: Frame<L>;
-  private at = DATA_BASE;
+  /** Where the variables of this thread begin, its buffers, and where they end; and the next free place. */
+  private readonly base: number;
+  private readonly buffers: number;
+  private readonly end: number;
+  private at: number;
 
   constructor(k: Kernel, task: Task, frame: Frame<L>) {
     this.k = k;
     this.task = task;
     this.frame = frame;
+    const [bottom] = task.frames;
+    const thread = bottom.code === THREAD;
+    this.base = thread ? (bottom.locals as ThreadFrame).variables : DATA_BASE;
+    this.buffers = thread ? this.base + PAGE_SIZE / 2 : BUFFERS;
+    this.end = this.base + (thread ? PAGE_SIZE : DATA_SIZE);
+    this.at = this.base;
   }
 
   /** What the call or the frame of the step before answered. */
@@ -78,7 +104,7 @@ export class Proc<L = unknown> {
   }
 
   get main(): MainLocals {
-    const main = mainOf(this.task);
+    const main = mainOf(this.k, this.task);
     assert(main !== null, "a tool without a main frame");
     return main;
   }
@@ -99,7 +125,7 @@ export class Proc<L = unknown> {
 
   /** Makes a system call; the next step finds its result in `ret`. */
   sys(name: string, ...args: Arg[]): StepResult {
-    let room = BUFFERS;
+    let room = this.buffers;
     const regs = args.map((arg) => {
       if (typeof arg === "number" || typeof arg === "bigint") return arg;
       if (typeof arg === "string") return this.lay(nameBytes(`${arg}\0`));
@@ -109,7 +135,7 @@ export class Proc<L = unknown> {
       return at;
     });
     const result = sys(this.k, this.task, this.frame, name, regs);
-    const main = mainOf(this.task);
+    const main = ownMain(this.task);
     if (main?.tracing === true && !this.isStderr()) {
       main.call = { nr: this.k.tables.syscallNames.get(name)?.x86_64 ?? -1, regs, depth: this.task.frames.length };
       if (result === NEXT) this.traced();
@@ -124,7 +150,7 @@ export class Proc<L = unknown> {
 
   /** Tells of the traced call that this frame has made, once it is over. */
   traced(): void {
-    const main = mainOf(this.task);
+    const main = ownMain(this.task);
     if (main?.call == null || main.call.depth !== this.task.frames.length) return;
     const { nr, regs } = main.call;
     main.call = null;
@@ -136,10 +162,10 @@ export class Proc<L = unknown> {
 
   /** Puts bytes into the program's memory, for the calls of this step. */
   lay(bytes: Uint8Array): number {
-    const { at } = this;
+    const { at, buffers, end } = this;
     // What does not fit the strings' part goes through the buffers, and what fits neither is cut.
-    const start = bytes.length > BUFFERS - at ? BUFFERS : at;
-    const { fault } = writeUser(this.k, this.task, start, bytes.subarray(0, DATA_BASE + DATA_SIZE - start));
+    const start = bytes.length > buffers - at ? buffers : at;
+    const { fault } = writeUser(this.k, this.task, start, bytes.subarray(0, end - start));
     assert(fault === null || this.task.signalPending || start > 0, "a program without memory");
     if (start === at) this.at += Math.ceil(bytes.length / ALIGN) * ALIGN;
     return start;
@@ -154,12 +180,12 @@ export class Proc<L = unknown> {
 
   /** The bytes that a call left in its first room. */
   took(length: number, at = 0): Uint8Array {
-    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, BUFFERS + at, length).bytes;
+    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, this.buffers + at, length).bytes;
   }
 
   /** What the step before laid first, as the call has left it. */
   laid(length: number): Uint8Array {
-    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, DATA_BASE, length).bytes;
+    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, this.base, length).bytes;
   }
 
   text(length: number, at = 0): string {
@@ -181,7 +207,7 @@ export class Proc<L = unknown> {
   }
 
   read(fd: number, count = BUFFER_SIZE): StepResult {
-    return this.sys("read", fd, { room: count }, Math.min(count, BUFFER_SIZE));
+    return this.sys("read", fd, { room: count }, Math.min(count, this.largest));
   }
 
   /** Writes bytes past stdout's buffer, all of them or up to an error; `ret` is 0 or the errno. */
@@ -189,12 +215,19 @@ export class Proc<L = unknown> {
     return enter(writeAll, { fd, text, ret: 0, stream: false });
   }
 
+  /** Bytes that one read or write of this thread moves. */
+  get largest(): number {
+    return Math.min(BUFFER_SIZE, this.end - this.buffers);
+  }
+
   out(text: string): void {
-    this.main.out += text;
+    const main = mainOf(this.k, this.task);
+    if (main !== null) main.out += text;
   }
 
   err(text: string): void {
-    this.main.err += text;
+    const main = mainOf(this.k, this.task);
+    if (main !== null) main.err += text;
   }
 
   /** A message as tools print it: `cat: what`. */
@@ -228,7 +261,7 @@ export class Proc<L = unknown> {
   /** Lets output leave that has to, and signals in; then does what the step answered. */
   settle(result: StepResult): StepResult {
     if (typeof result !== "object" || (result.act !== "next" && result.act !== "to")) return result;
-    const main = mainOf(this.task);
+    const main = mainOf(this.k, this.task);
     const due = main !== null && (main.err !== "" || main.out.length >= STDIO_BUFFER || (main.tty && main.out.includes("\n")));
     // A program that makes no calls takes its signals as an interrupt returns to it.
     const { signalPending } = this.task;
@@ -271,7 +304,7 @@ const WRITE = "program.write";
 const writeAll: StepTable<WriteLocals> = programSteps<WriteLocals>(WRITE, {
   write: (p, { fd, text }) => {
     if (text === "") return 0;
-    const part = text.slice(0, BUFFER_SIZE);
+    const part = text.slice(0, p.largest);
     return p.sys("write", fd, nameBytes(part), part.length);
   },
   wrote: (p, locals) => {
@@ -294,15 +327,15 @@ const interrupted: StepTable<{ ret: number | bigint }> = steps<{ ret: number | b
 
 /** Writes what the streams hold; the frame below finds its last result again. */
 export const flush: StepTable<{ ret: number | bigint }> = steps<{ ret: number | bigint }>("program.flush", {
-  err: (_k, task) => {
-    const main = mainOf(task);
+  err: (k, task) => {
+    const main = mainOf(k, task);
     if (main === null || main.err === "") return NEXT;
     const text = main.err;
     main.err = "";
     return enter(writeAll, { fd: 2, text, ret: 0, stream: true });
   },
-  out: (_k, task) => {
-    const main = mainOf(task);
+  out: (k, task) => {
+    const main = mainOf(k, task);
     if (main === null || main.out === "") return NEXT;
     const text = main.out;
     main.out = "";

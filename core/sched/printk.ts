@@ -29,14 +29,23 @@ export interface LogState {
 export const LOG_BYTES = 1 << 17;
 /** LOG_LINE_MAX: longer texts are cut. */
 const LINE_MAX = 1024 - 48;
+/** CONSOLE_LOGLEVEL_DEFAULT */
+const CONSOLE_LEVEL = 7;
 
 export function logInit(wait: number): LogState {
   return { records: [], bytes: 0, nextSequence: 0, clearedBefore: 0, wait };
 }
 
+/** The console shows lines of a level below this one (console_loglevel); kernel.printk's first number is written with dmesg -n. */
+function consoleLevel(k: Kernel): number {
+  const written = k.state.drivers.sysctl.get("kernel/printk");
+  return written === undefined ? CONSOLE_LEVEL : Number.parseInt(written, 10);
+}
+
 /** Appends a record; the oldest ones fall out of a full ring. A final newline is dropped. */
 export function printk(k: Kernel, level: number, text: string, facility = 0): void {
   charge(k, costs(k).printkNs);
+  if (level < consoleLevel(k)) charge(k, costs(k).consoleNs);
   const { log } = k.state;
   const line = (text.endsWith("\n") ? text.slice(0, -1) : text).slice(0, LINE_MAX);
   log.records.push({ sequence: log.nextSequence++, ns: now(k), level, facility, text: line });

@@ -45,7 +45,9 @@ export interface CostProfile {
   exitNs: number;
   /** One 4 KiB transfer of the swap disk. */
   diskPageNs: number;
+  /** A line of the log, and one that the console shows too. */
   printkNs: number;
+  consoleNs: number;
 }
 
 /** What a piece of work costs, what that is, and where the figure comes from. */
@@ -86,6 +88,7 @@ function numbers(f: Figures): CostProfile {
     exitNs: f.exitNs.ns,
     diskPageNs: f.diskPageNs.ns,
     printkNs: f.printkNs.ns,
+    consoleNs: f.consoleNs.ns,
   };
 }
 
