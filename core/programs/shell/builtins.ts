@@ -1,12 +1,14 @@
 /** Builtins that need nothing but the shell: control flow, variables, words. */
 import { signalNumber, signalName } from "../../abi/signal.ts";
 import { printf } from "../printf.ts";
+import type { Proc } from "../proc.ts";
 import { test } from "../test_expression.ts";
 import { echoText } from "../tools/echo.ts";
 import { setActions } from "./actions.ts";
 import { builtin } from "./builtin.ts";
 import { complain } from "./message.ts";
 import { assign, ShellProblem, unset, type ShellLocals } from "./state.ts";
+import { names, quoted } from "./variables.ts";
 
 builtin(":", () => 0);
 builtin("true", () => 0);
@@ -17,7 +19,8 @@ builtin("echo", (p, _sh, args) => {
   return 0;
 });
 
-builtin("printf", (p, _sh, args) => {
+builtin("printf", (p, _sh, words) => {
+  const args = words[0] === "--" ? words.slice(1) : words;
   if (args.length === 0) {
     complain(p, "printf: usage: printf FORMAT [ARG]...");
     return 2;
@@ -51,13 +54,28 @@ builtin("return", (_p, sh, [status]) => {
   return numberOf(status, sh.status) & 255;
 });
 
-function leave(sh: ShellLocals, how: "break" | "continue", levels: string | undefined): number {
-  sh.levels = Math.max(1, numberOf(levels, 1));
+/** Loops under way in this function; a subshell's copy of one is left as the loop would be. */
+function loopsOf({ task }: Proc): number {
+  let loops = 0;
+  for (let at = task.frames.length - 1; at >= 0; at--) {
+    const { code, locals } = task.frames[at];
+    if (code === "sh.while" || code === "sh.for") loops++;
+    else if (code === "bin.sh" || (code === "sh.simple" && (locals as { called: boolean }).called)) break;
+  }
+  return loops;
+}
+
+function leave(p: Proc, sh: ShellLocals, how: "break" | "continue", levels: string | undefined): number {
+  const wanted = numberOf(levels, 1);
+  if (wanted < 1) throw new ShellProblem(`Illegal number: ${levels ?? ""}`);
+  const loops = loopsOf(p);
+  if (loops === 0) return 0;
+  sh.levels = Math.min(wanted, loops);
   sh.flow = how;
   return 0;
 }
-builtin("break", (_p, sh, [levels]) => leave(sh, "break", levels));
-builtin("continue", (_p, sh, [levels]) => leave(sh, "continue", levels));
+builtin("break", (p, sh, [levels]) => leave(p, sh, "break", levels));
+builtin("continue", (p, sh, [levels]) => leave(p, sh, "continue", levels));
 
 builtin("shift", (_p, sh, [count]) => {
   const by = numberOf(count, 1);
@@ -65,15 +83,6 @@ builtin("shift", (_p, sh, [count]) => {
   sh.params = sh.params.slice(by);
   return 0;
 });
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function names(sh: ShellLocals, wanted: (sh: ShellLocals, name: string) => boolean, prefix: string): string {
-  const found = [...sh.variables.keys()].filter((name) => wanted(sh, name)).sort();
-  return found.map((name) => `${prefix}${name}=${quoted(sh.variables.get(name)?.value ?? "")}\n`).join("");
-}
 
 /** export and readonly: `name` or `name=value`. */
 function mark(sh: ShellLocals, args: string[], how: "exported" | "readonly"): void {
@@ -127,41 +136,8 @@ builtin("local", (_p, sh, args) => {
   return 0;
 });
 
-const OPTIONS: { [letter: string]: keyof ShellLocals["options"] } = { e: "errexit", x: "xtrace", u: "nounset", f: "noglob", n: "noexec" };
-
-builtin("set", (p, sh, args) => {
-  if (args.length === 0) {
-    p.out(names(sh, () => true, ""));
-    return 0;
-  }
-  for (let at = 0; at < args.length; at++) {
-    const word = args[at];
-    if (word === "--") {
-      sh.params = args.slice(at + 1);
-      return 0;
-    }
-    if (!/^[-+]./.test(word)) {
-      sh.params = args.slice(at);
-      return 0;
-    }
-    const on = word.startsWith("-");
-    if (word.slice(1) === "o") {
-      const name = args[++at];
-      if (name === undefined) p.out(Object.entries(sh.options).map(([key, value]) => `${key.padEnd(15)} ${value ? "on" : "off"}\n`).join(""));
-      else if (Object.hasOwn(sh.options, name)) sh.options[name as keyof ShellLocals["options"]] = on;
-      else if (name !== "pipefail") throw new ShellProblem(`set: illegal option -o ${name}`);
-      continue;
-    }
-    for (const letter of word.slice(1)) {
-      const option = OPTIONS[letter];
-      if (option === undefined) throw new ShellProblem(`set: illegal option ${word[0]}${letter}`);
-      sh.options[option] = on;
-    }
-  }
-  return 0;
-});
-
-builtin("trap", (p, sh, args) => {
+builtin("trap", (p, sh, words) => {
+  const args = words[0] === "--" ? words.slice(1) : words;
   if (args.length === 0) {
     for (const [signal, text] of sh.traps) p.out(`trap -- ${quoted(text)} ${signal === 0 ? "EXIT" : signalName(signal).replace("SIG", "")}\n`);
     return 0;

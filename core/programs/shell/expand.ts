@@ -2,6 +2,7 @@
 import type { Part, Word } from "./ast.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { escapePattern, matches } from "./pattern.ts";
+import { optionLetters } from "./options.ts";
 import { assign, ShellProblem, valueOf, type ShellLocals } from "./state.ts";
 
 /** One word that came out: its text, and the same as a pattern in which what was quoted is plain. */
@@ -150,7 +151,7 @@ class Expansion {
       case "$": return String(sh.pid);
       case "!": return sh.lastBackground === 0 ? "" : String(sh.lastBackground);
       case "#": return String(sh.params.length);
-      case "-": return `${sh.options.errexit ? "e" : ""}${sh.interactive ? "i" : ""}${sh.options.xtrace ? "x" : ""}${sh.options.nounset ? "u" : ""}`;
+      case "-": return optionLetters(sh);
       default: return valueOf(sh, name);
     }
   }

@@ -187,8 +187,14 @@ builtin("kill", (p, _sh, args) => {
   let signal = 15;
   if (first === "-l") {
     const [, wanted] = args;
-    if (wanted !== undefined) p.out(`${signalName(Number(wanted) > 128 ? Number(wanted) - 128 : Number(wanted)).replace("SIG", "")}\n`);
-    else for (let number = 1; number <= LISTED; number++) p.out(`${String(number).padStart(2)}) ${signalName(number)}\n`);
+    if (wanted !== undefined) {
+      const number = /^[0-9]{1,3}$/.test(wanted) ? Number(wanted) & 127 : signalOf(wanted);
+      if (number < 0 || number > 64) {
+        complain(p, `unknown signal '${wanted}'`);
+        return 1;
+      }
+      p.out(`${number === Number(wanted) || Number(wanted) > 127 ? signalName(number).replace("SIG", "") : number}\n`);
+    } else for (let number = 1; number <= LISTED; number++) p.out(`${String(number).padStart(2)}) ${signalName(number)}\n`);
     return 0;
   }
   if (/^-[^-0-9]|^-[0-9]+$/.test(first) && args.length > 1) {

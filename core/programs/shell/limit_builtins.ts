@@ -2,6 +2,7 @@
 import { errnoMessage } from "../../abi/errno.ts";
 import { getU64, putU64 } from "../../lib/bytes.ts";
 import { enter, to } from "../../sched/steps.ts";
+import { applyMode } from "../mode.ts";
 import type { Proc } from "../proc.ts";
 import { builtin } from "./builtin.ts";
 import { complain, shellSteps } from "./message.ts";
@@ -9,23 +10,35 @@ import { ShellProblem } from "./state.ts";
 
 // Limits.
 
-const umaskSteps = shellSteps<{ mask: number; shown: boolean }>("sh.umask", {
-  set: (p, { mask }) => p.sys("umask", mask < 0 ? 0 : mask),
-  back: (p, l) => {
-    if (l.mask >= 0) return 0;
+interface UmaskLocals {
+  /** A mode to set; "" to show the present one. */
+  word: string;
+  symbolic: boolean;
+  mask: number;
+}
+
+const umaskSteps = shellSteps<UmaskLocals>("sh.umask", {
+  ask: (p) => p.sys("umask", 0),
+  set: (p, l) => {
     l.mask = p.ret;
-    return p.sys("umask", l.mask);
+    if (l.word === "") return p.sys("umask", l.mask);
+    // An octal number is what is taken away, letters are what is left.
+    const wanted = /^[0-7]+$/.test(l.word) ? Number.parseInt(l.word, 8) & 0o777 : ~(applyMode(l.word, ~l.mask & 0o777, false) ?? 0) & 0o777;
+    return p.sys("umask", wanted);
   },
-  show: (p, { mask }) => {
-    p.out(`${mask.toString(8).padStart(4, "0")}\n`);
+  show: (p, { word, symbolic, mask }) => {
+    if (word !== "") return 0;
+    const left = (shift: number): string => [..."rwx"].filter((_letter, at) => ((mask >> shift) & (4 >> at)) === 0).join("");
+    p.out(symbolic ? `u=${left(6)},g=${left(3)},o=${left(0)}\n` : `${mask.toString(8).padStart(4, "0")}\n`);
     return 0;
   },
 });
 
-builtin("umask", (_p, _sh, [word]) => {
-  if (word === undefined) return enter(umaskSteps, { mask: -1, shown: true });
-  if (!/^[0-7]{1,4}$/.test(word)) throw new ShellProblem(`Illegal mode: ${word}`);
-  return enter(umaskSteps, { mask: Number.parseInt(word, 8) & 0o777, shown: false });
+builtin("umask", (_p, _sh, args) => {
+  const symbolic = args[0] === "-S";
+  const [word = ""] = symbolic ? args.slice(1) : args;
+  if (word !== "" && !/^[0-7]{1,4}$/.test(word) && (/^[0-7]/.test(word) || applyMode(word, 0, false) === undefined)) throw new ShellProblem(`Illegal mode: ${word}`);
+  return enter(umaskSteps, { word, symbolic, mask: 0 });
 });
 
 /** Letter, resource number, unit, and how ulimit -a calls it. */

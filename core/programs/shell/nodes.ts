@@ -33,6 +33,11 @@ function nodeOf<K extends Node["kind"]>({ script, node }: At, kind: K): Extract<
 /** Runs a node. `tail`: nothing comes after it in this process, so that a program may take its place. */
 export function evaluate(p: Proc<never> | Proc, script: string, node: number, tail: boolean): StepResult {
   const found = parse(script).nodes[node];
+  const { options, interactive } = shellOf(p);
+  if (options.noexec && !interactive) {
+    p.frame.ret = 0;
+    return NEXT;
+  }
   if (p.task.frames.length > FRAMES_MAX) return endBy(p, new ShellProblem("too much nesting"));
   switch (found.kind) {
     case "list": return enter(listSteps, { script, node, tail, next: 0, status: 0 });
@@ -81,7 +86,7 @@ const listSteps = shellSteps<ListLocals>("sh.list", {
     const signal = pendingTrap(p);
     return signal === 0 ? to("next") : runTrap(p, signal);
   },
-  trapped: (p, l) => (shellOf(p).flow === "" ? to("traps") : l.status),
+  trapped: (p) => (shellOf(p).flow === "" ? to("traps") : p.ret), // `exit` in a trap gives its own status
 });
 
 const andOrSteps = shellSteps<At & { tail: boolean }>("sh.andor", {

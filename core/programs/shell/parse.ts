@@ -2,7 +2,8 @@
 import type { Assignment, Redirection, Script, Word } from "./ast.ts";
 import { SyntaxProblem, WordReader } from "./words.ts";
 
-const RESERVED = new Set(["if", "then", "elif", "else", "fi", "do", "done", "while", "until", "for", "case", "esac", "{", "}", "!", "in"]);
+/** Words that begin or go on with a compound command. */
+export const RESERVED = new Set(["if", "then", "elif", "else", "fi", "do", "done", "while", "until", "for", "case", "esac", "{", "}", "!", "in"]);
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
 const OPERATORS = ["&&", "||", ";;", "<<-", "<<", ">>", "<&", ">&", "<>", ">|", "&", "|", ";", "<", ">", "(", ")"];
 

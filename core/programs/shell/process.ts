@@ -110,14 +110,15 @@ interface WaitLocals {
   pids: number[];
   pgid: number;
   text: string;
-  /** The last one's wait status. */
+  /** The wait status that counts so far. */
   status: number;
   next: number;
+  pipefail: boolean;
 }
 
-/** Waits for the processes of a foreground job; answers the status of the last. */
-export function waitFor(pids: number[], pgid = -1, text = ""): StepResult {
-  return enter(waitSteps, { pids: [...pids], pgid, text, status: 0, next: 0 });
+/** Waits for the processes of a foreground job; answers the status of the last, or with `pipefail` that of the last that failed. */
+export function waitFor(pids: number[], pgid = -1, text = "", pipefail = false): StepResult {
+  return enter(waitSteps, { pids: [...pids], pgid, text, status: 0, next: 0, pipefail });
 }
 
 const waitSteps = shellSteps<WaitLocals>("sh.wait", {
@@ -134,7 +135,7 @@ const waitSteps = shellSteps<WaitLocals>("sh.wait", {
       return to("back");
     }
     tellDeath(p as Proc, status, l.next === l.pids.length - 1);
-    l.status = status;
+    if (!l.pipefail || status !== 0) l.status = status;
     return ++l.next < l.pids.length ? to("wait") : NEXT;
   },
   back: (p, { pgid }) => {
@@ -263,7 +264,7 @@ const pipeSteps = shellSteps<PipeLocals>("sh.pipe", {
   run: (_p, l) => child(l.script, partsOf(l)[l.next], { pgid: l.pgid < 0 ? -1 : (l.pids[0] ?? 0) }),
   never: (p) => p.sys("exit_group", p.ret),
 
-  wait: (_p, { pids, pgid }) => waitFor(pids, pgid < 0 ? -1 : pids[0], "..."),
+  wait: (p, { pids, pgid }) => waitFor(pids, pgid < 0 ? -1 : pids[0], "...", shellOf(p).options.pipefail),
   end: (p) => p.ret,
 });
 

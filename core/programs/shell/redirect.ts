@@ -1,12 +1,14 @@
 /** Redirections: opened one after the other; the shell's own descriptors are put aside and come back. */
-import { EBADF, ENOENT, ENOTDIR, errnoMessage } from "../../abi/errno.ts";
+import { EBADF, EEXIST, ENOENT, ENOTDIR, errnoMessage } from "../../abi/errno.ts";
 import { O_APPEND, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY } from "../../abi/fcntl.ts";
+import { isRegular } from "../../abi/stat.ts";
 import { getI32 } from "../../lib/bytes.ts";
 import { enter, NEXT, to, type StepResult } from "../../sched/steps.ts";
 import type { Proc } from "../proc.ts";
 import type { Redirection } from "./ast.ts";
 import type { Field } from "./expand.ts";
 import { complain, shellSteps } from "./message.ts";
+import { shellOf } from "./state.ts";
 
 /** A redirection with its word expanded. */
 export interface Target {
@@ -69,7 +71,7 @@ const redirectSteps = shellSteps<RedirectLocals>("sh.redirect", {
       complain(p as Proc, "bad fd number");
       return to("failed");
     }
-    return opening(p as Proc, target);
+    return target.op === ">" && shellOf(p).options.noclobber ? to("look") : opening(p as Proc, target);
   },
   opened: (p, l) => {
     const { op, text } = l.targets[l.next];
@@ -113,6 +115,16 @@ const redirectSteps = shellSteps<RedirectLocals>("sh.redirect", {
     l.next++;
     return to("next");
   },
+
+  // With -C a regular file is left as it is.
+  look: (p, l) => p.statOf(l.targets[l.next].text),
+  looked: (p, l) => {
+    if (p.ret < 0 || !isRegular(p.stat().st_mode)) return opening(p as Proc, l.targets[l.next]);
+    p.frame.ret = -EEXIST;
+    return NEXT;
+  },
+  tried: () => to("opened"),
+
   failed: (p, l) => {
     if (l.keep) p.give("saves", l.saves);
     return 1;

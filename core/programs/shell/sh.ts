@@ -9,12 +9,17 @@ import type { Proc } from "../proc.ts";
 import { tool } from "../tool.ts";
 import { setActions } from "./actions.ts";
 import "./builtins.ts";
+import "./cwd_builtins.ts";
 import { complain } from "./message.ts";
 import { evaluate } from "./nodes.ts";
 import { parse } from "./parse.ts";
 import { pollJobs, tellJobs } from "./job_builtins.ts";
+import "./find_builtins.ts";
+import "./getopts.ts";
 import "./limit_builtins.ts";
 import "./process_builtins.ts";
+import "./read_builtin.ts";
+import { noOptions, switchLetter, switchNamed } from "./options.ts";
 import { assign, valueOf, type ShellLocals } from "./state.ts";
 import { runExitTrap } from "./traps.ts";
 
@@ -34,7 +39,7 @@ interface ShLocals extends ShellLocals {
 }
 
 function begin(p: Proc, args: string[]): ShLocals | number {
-  const { has, rest, problem } = getopt(args, "+ceixsulofn", {});
+  const { has, all, rest, problem } = getopt(args, "+ceixsulo:fnvCa", {});
   if (problem !== "") return p.fail(problem.replace("invalid option --", "illegal option"), 2);
   const operands = [...rest];
   const text = "c" in has ? operands.shift() : undefined;
@@ -43,10 +48,14 @@ function begin(p: Proc, args: string[]): ShLocals | number {
   const name = text === undefined ? (path ?? p.main.argv[0]) : (operands.shift() ?? p.main.argv[0]);
   const shell: ShLocals = {
     name, variables: new Map(), functions: new Map(), params: operands, pid: p.task.tgid, status: 0, lastBackground: 0, flow: "", levels: 0, saved: [],
-    options: { errexit: "e" in has, xtrace: "x" in has, nounset: "u" in has, noglob: "f" in has, noexec: false },
+    options: noOptions(), getopts: { word: 1, letter: 0 }, cwd: "",
     jobs: [], traps: new Map(), trapped: new Map(), interactive: "i" in has, subshell: false, file: path !== undefined, tested: 0, size: 0,
     source: "", next: 0, terminal: -1, pgid: 0, text: text ?? null, path: path ?? null, asked: "i" in has || (text === undefined && path === undefined), line: "",
   };
+  for (const [letter, value] of all) {
+    if (letter !== "o") switchLetter(shell.options, letter, true);
+    else if (!switchNamed(shell.options, value, true)) return p.fail(`illegal option -o ${value}`, 2);
+  }
   for (const entry of p.main.env) {
     const equals = entry.indexOf("=");
     if (equals > 0 && /^[A-Za-z_][A-Za-z0-9_]*$/.test(entry.slice(0, equals))) assign(shell, entry.slice(0, equals), entry.slice(equals + 1), true);
@@ -57,9 +66,13 @@ function begin(p: Proc, args: string[]): ShLocals | number {
 const PROMPT_SIGNALS = [SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU];
 
 tool<ShLocals>("sh", "bin", begin, {
-  cwd: (p) => p.sys("getcwd", { room: CWD_MAX }, CWD_MAX),
+  parent: (p) => p.sys("getppid"),
+  cwd: (p, sh) => {
+    assign(sh, "PPID", String(p.ret));
+    return p.sys("getcwd", { room: CWD_MAX }, CWD_MAX);
+  },
   source: (p, sh) => {
-    if (p.ret > 0) assign(sh, "PWD", p.text(p.ret - 1), true);
+    if (p.ret > 0) assign(sh, "PWD", (sh.cwd = p.text(p.ret - 1)), true);
     if (sh.text !== null) {
       sh.source = sh.text;
       return to("command");

@@ -4,14 +4,14 @@ import { enter, NEXT, to, type StepResult } from "../../sched/steps.ts";
 import { execvp } from "../files_lib.ts";
 import { flush, type Proc } from "../proc.ts";
 import type { Node } from "./ast.ts";
-import { builtinOf } from "./builtin.ts";
+import { builtinOf, SPECIAL } from "./builtin.ts";
 import { expandNode, type Expanded } from "./expansion.ts";
 import { complain, endBy, shellSteps } from "./message.ts";
 import { evaluate } from "./nodes.ts";
 import { parse } from "./parse.ts";
 import { cannotFork, joinJob, waitFor } from "./process.ts";
 import { redirect, restore, targetsOf, type Saved } from "./redirect.ts";
-import { assign, exported, shellOf, ShellProblem, type ShellLocals, type Variable } from "./state.ts";
+import { assign, exported, shellOf, ShellProblem, type OptionPlace, type ShellLocals, type Variable } from "./state.ts";
 
 interface SimpleLocals extends Expanded {
   script: string;
@@ -23,17 +23,16 @@ interface SimpleLocals extends Expanded {
   pgid: number;
   /** Variables that hold for this command alone, as they were. */
   before: [name: string, variable: Variable | null][];
+  /** What a function's caller goes on with. */
   params: string[];
+  getopts: OptionPlace;
   /** A function runs. */
   called: boolean;
 }
 
-/** Builtins whose assignments stay, and whose failures end a shell that is not interactive. */
-const SPECIAL = new Set([":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "trap", "unset"]);
-
 export function simple(script: string, node: number, tail: boolean): StepResult {
   return enter(simpleSteps, {
-    script, node, tail, argv: [], singles: [], substituted: false, saves: [], status: 0, pid: 0, pgid: -1, before: [], params: [], called: false,
+    script, node, tail, argv: [], singles: [], substituted: false, saves: [], status: 0, pid: 0, pgid: -1, before: [], params: [], getopts: { word: 1, letter: 0 }, called: false,
   });
 }
 
@@ -113,6 +112,8 @@ const simpleSteps = shellSteps<SimpleLocals>("sh.simple", {
       sh.saved.push([]);
       l.params = sh.params;
       sh.params = l.argv.slice(1);
+      l.getopts = sh.getopts;
+      sh.getopts = { word: 1, letter: 0 };
       return evaluate(p as Proc, own.script, own.node, false);
     });
   },
@@ -122,6 +123,7 @@ const simpleSteps = shellSteps<SimpleLocals>("sh.simple", {
     if (l.called) {
       sh.params = l.params;
       putBack(sh, sh.saved.pop() ?? []);
+      sh.getopts = { ...l.getopts };
       if (sh.flow === "return") sh.flow = "";
     }
     return enter(flush, { ret: 0 });

@@ -19,6 +19,25 @@ export interface Job {
   told: boolean;
 }
 
+/** What `set` switches, in the order in which `set -o` shows it. */
+export interface ShellOptions {
+  errexit: boolean;
+  noglob: boolean;
+  noexec: boolean;
+  xtrace: boolean;
+  verbose: boolean;
+  noclobber: boolean;
+  allexport: boolean;
+  nounset: boolean;
+  pipefail: boolean;
+}
+
+/** Where getopts goes on: the number of the next word, and the place in the one before it, 0 where that is done. */
+export interface OptionPlace {
+  word: number;
+  letter: number;
+}
+
 export interface ShellLocals {
   /** $0, in messages too. */
   name: string;
@@ -34,7 +53,10 @@ export interface ShellLocals {
   levels: number;
   /** Functions under way: variables that `local` put aside. */
   saved: [name: string, variable: Variable | null][][];
-  options: { errexit: boolean; xtrace: boolean; nounset: boolean; noglob: boolean; noexec: boolean };
+  options: ShellOptions;
+  getopts: OptionPlace;
+  /** The working directory by the names that led there; "" where it is not known. */
+  cwd: string;
   jobs: Job[];
   traps: Map<number, string>;
   /** Counted deliveries that a trap has run for. */
@@ -86,11 +108,13 @@ export function assign(sh: ShellLocals, name: string, value: string, exported = 
   if (known?.readonly === true) throw new ShellProblem(`${name}: is read only`);
   sh.size += value.length - (known?.value.length ?? -name.length);
   if (sh.size > SIZE_MAX) throw new ShellProblem("out of memory");
-  if (known === undefined) sh.variables.set(name, { value, exported, readonly: false });
+  const leaves = exported || sh.options.allexport;
+  if (known === undefined) sh.variables.set(name, { value, exported: leaves, readonly: false });
   else {
     known.value = value;
-    known.exported ||= exported;
+    known.exported ||= leaves;
   }
+  if (name === "OPTIND") sh.getopts = { word: Number(value) >= 1 ? Math.trunc(Number(value)) : 1, letter: 0 };
 }
 
 export function unset(sh: ShellLocals, name: string): void {

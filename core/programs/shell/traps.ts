@@ -25,7 +25,7 @@ const trapSteps = shellSteps<TrapLocals>("sh.trap", {
     const { commands } = parse(l.script);
     if (sh.flow !== "" || l.next >= commands.length) {
       if (sh.flow === "") sh.status = l.status;
-      return 0;
+      return sh.status;
     }
     return evaluate(p, l.script, commands[l.next++], false);
   },

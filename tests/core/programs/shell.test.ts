@@ -9,13 +9,14 @@ let shell: Shell;
 beforeEach(() => void (shell = new Shell()));
 
 /** Script, stdout, and perhaps status and stderr. */
-type Case = [script: string, stdout: string, exit?: number, stderr?: string];
+type Case = [script: string, stdout: string | RegExp, exit?: number, stderr?: string];
 
 function cases(all: Case[]): void {
   for (const [script, stdout, exit = 0, stderr = ""] of all) {
     test(script.length > 70 ? `${script.slice(0, 70)}…` : script, () => {
       const got = shell.sh(script);
-      expect(got.stdout).toBe(stdout);
+      if (typeof stdout === "string") expect(got.stdout).toBe(stdout);
+      else expect(got.stdout).toMatch(stdout);
       expect(got.stderr).toBe(stderr);
       expect(got.exit).toBe(exit);
       expect(shell.machine.broken()).toEqual([]);
@@ -63,6 +64,41 @@ describe("commands", () => {
     ["yes | head -1; echo x > /dev/full", "y\n", 1, "sh: write error: No space left on device\n"],
     ["trap 'echo got' USR1; kill -USR1 $$; echo after", "got\nafter\n"],
     ["x=5 sh -c 'echo $x'; echo \"[$x]\"; export x=6; sh -c 'echo $x'", "5\n[]\n6\n"],
+  ]);
+});
+
+describe("options", () => {
+  cases([
+    ["set -o pipefail; false | true; echo $?; (exit 3) | (exit 4) | true; echo $?; true | true; echo $?; set +o pipefail; false | true; echo $?", "1\n4\n0\n0\n"],
+    ["set -eo pipefail; false | cat; echo never", "", 1],
+    ["sh -o pipefail -c 'false | true'; echo $?; sh -eu -c 'echo $-'", "1\neu\n"],
+    ["set -C; echo a > /tmp/c; echo b > /tmp/c; echo $?; echo c >| /tmp/c; echo d >> /tmp/c; cat /tmp/c; echo e > /dev/null", "1\nc\nd\n", 0, "sh: can't create /tmp/c: File exists\n"],
+    ["set -a; q=1; set +a; r=2; sh -c 'echo \"[$q$r]\"'", "[1]\n"],
+    ["sh -n -c 'echo never'; echo $?; sh -n -c 'echo )'", "0\n", 2, "sh: syntax error: unexpected \")\"\n"],
+    ["set -x -- a b; set -; echo $# $-; set - c; echo $1", "2\nc\n", 0, "+ set -\n"],
+    ["set +o | tail -2; set -u; set -o | tail -2", "set +o nounset\nset +o pipefail\nnounset         on\npipefail        off\n"],
+    ["set -o nosuch; echo never", "", 2, "sh: set: illegal option -o nosuch\n"],
+  ]);
+});
+
+describe("builtins", () => {
+  cases([
+    ["break; echo a; f() { break; }; for i in 1 2; do f; echo $i; done; for i in 1 2; do for j in 3; do break 9; done; echo never; done", "a\n1\n2\n"],
+    ["for i in 1 2; do (break; echo never); eval break; echo never; done; echo $i", "1\n"],
+    ["trap 'exit 9' TERM; kill -TERM $$; echo never", "", 9],
+    ["trap -- 'echo bye' EXIT; trap 'false' USR1; (exit 3); kill -USR1 $$; echo $?", "0\nbye\n"],
+    ["sh -c 'echo $PPID'; [ $PPID -gt 0 ] && echo $$", /^(\d+)\n\1\n$/],
+    ["f() { while getopts ab: o; do echo \"$o=$OPTARG\"; done; echo $OPTIND; }; f -ab val x; f -b1 -a -- -b; f -c", "a=\nb=val\n3\nb=1\na=\n4\n?=\n2\n", 0, "Illegal option -c\n"],
+    ["set -- -x -z -y; while getopts :xy: o; do echo \"$o:$OPTARG\"; done; OPTIND=1; getopts x o; echo $o", "x:\n?:z\n::y\nx\n"],
+    ["umask 027; umask -S; umask u=rwx,go=rx; umask; umask g-x; umask", "u=rwx,g=rx,o=\n0022\n0032\n"],
+    ["kill -l TERM; kill -l 9; kill -l 143; kill -l nosuch", "15\nKILL\nTERM\n", 1, "sh: unknown signal 'nosuch'\n"],
+    ["type if : cd ls; command -v while cd ls; hash -r; hash ls", "if is a shell keyword\n: is a special shell builtin\ncd is a shell builtin\nls is /bin/ls\nwhile\ncd\n/bin/ls\n"],
+    ["times | wc -l; printf -- '-%s\\n' x", "2\n-x\n"],
+    ["mkdir /tmp/r; ln -s r /tmp/l; cd /tmp/l; pwd; pwd -P; cd ..; pwd; cd -P l; pwd; cd -", "/tmp/l\n/tmp/r\n/tmp\n/tmp/r\n/tmp\n"],
+    ["mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; pwd; cd ..; pwd", "/tmp/gone\n/tmp\n"],
+    ["printf 'abc\\nd,e' | { read -n 2 x; read y; read -d , z; echo \"$x $y $z\"; }", "ab c d\n"],
+    ["sleep 9 | { read -t 0.5 x; echo $?; }; echo hi > /tmp/h; exec 5</tmp/h; read -u 5 h; echo $h", "1\nhi\n"],
+    ["read -q x; echo $?; read 1x; echo $?", "2\n2\n", 0, "sh: read: illegal option 'q'\nsh: read: bad variable name\n"],
   ]);
 });
 
