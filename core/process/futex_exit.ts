@@ -4,6 +4,7 @@ import type { Kernel } from "../kernel.ts";
 import { getUser32, getUser64, putUser32, type Addr } from "../mm/usercopy.ts";
 import type { Task } from "../sched/task.ts";
 import { futexWake } from "./futex.ts";
+import { leaveOwnedFutexes } from "./futex_pi.ts";
 
 /** Entries of a robust list that are walked: a list in a circle must end. */
 const ROBUST_LIST_LIMIT = 2048;
@@ -54,6 +55,7 @@ function exitRobustList(k: Kernel, task: Task): void {
 /** Runs while the task still has its memory. */
 export function exitFutexes(k: Kernel, task: Task): void {
   const space = k.state.mm.spaces.get(task.mm);
+  if (k.state.process.futexWaiters.length > 0) leaveOwnedFutexes(k, task);
   if (task.robustList !== 0 && space !== undefined) exitRobustList(k, task);
   if (task.clearTid !== 0 && space !== undefined && space.users > 1) {
     putUser32(k, task, task.clearTid, 0);

@@ -25,3 +25,5 @@ export function futexKey(k: Kernel, task: Task, addr: Addr, shared: boolean): st
 export function ownersKey(key: string): string {
   return `pi:${key}`;
 }
+
+export const isOwnersKey = (key: string): boolean => key.startsWith("pi:");

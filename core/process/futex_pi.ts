@@ -7,13 +7,41 @@ import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue, signalPending, sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
-import { futexKey, ownersKey } from "./futex_key.ts";
+import type { FutexWaiter } from "./futex.ts";
+import { futexKey, isOwnersKey, ownersKey } from "./futex_key.ts";
+
+/** Name of the table of those who wait. */
+const LOCK_PI = "futex.lock_pi";
+/** So many owners who wait for one another are looked at; a longer chain counts as a circle (max_lock_depth). */
+const CHAIN_MAX = 1024;
 
 interface LockLocals {
   addr: Addr;
   shared: boolean;
   /** Absolute kernel time, -1 for none. */
   untilNs: number;
+}
+
+/** The word that a task waits to own, and what it holds now; null when it waits for none. */
+function wantedWord(k: Kernel, tid: number): { task: Task; addr: Addr; word: number } | null {
+  const task = k.state.sched.tasks.get(tid);
+  const frame = task?.frames.findLast(({ code }) => code === LOCK_PI);
+  if (task === undefined || frame === undefined) return null;
+  const { addr } = frame.locals as LockLocals;
+  const word = getUser32(k, task, addr);
+  return word === null ? null : { task, addr, word };
+}
+
+/** Whether `holder` waits, be it through others, for a word of the task's own. */
+function wouldDeadlock(k: Kernel, task: Task, holder: number): boolean {
+  let owner = holder;
+  for (let length = 0; length < CHAIN_MAX; length++) {
+    const wanted = wantedWord(k, owner);
+    if (wanted === null) return false;
+    owner = wanted.word & FUTEX_TID_MASK;
+    if (owner === task.tid) return true;
+  }
+  return true;
 }
 
 /** Takes the word if nobody owns it: 0, -EAGAIN when somebody does, -EDEADLK when the caller does, -ESRCH, -EPERM, -EFAULT. */
@@ -34,12 +62,14 @@ function tryLock(k: Kernel, task: Task, addr: Addr, key: string): number {
   return holder.kind === "kthread" ? -EPERM : -EAGAIN;
 }
 
-const lockSteps = steps<LockLocals>("futex.lock_pi", {
+const lockSteps = steps<LockLocals>(LOCK_PI, {
   take: (k, task, { locals }) => {
     const key = futexKey(k, task, locals.addr, locals.shared);
     if (typeof key === "number") return key;
     const result = tryLock(k, task, locals.addr, key);
     if (result !== -EAGAIN) return result;
+    const word = getUser32(k, task, locals.addr);
+    if (word !== null && wouldDeadlock(k, task, word & FUTEX_TID_MASK)) return -EDEADLK;
     k.state.process.futexWaiters.push({ tid: task.tid, key: ownersKey(key), bitset: 0, queue: newWaitQueue(k) });
     return NEXT;
   },
@@ -75,13 +105,26 @@ export function futexUnlockPi(k: Kernel, task: Task, addr: Addr, shared: boolean
   if ((word & FUTEX_TID_MASK) !== task.tid) return -EPERM;
   const key = futexKey(k, task, addr, shared);
   if (typeof key === "number") return key;
-  const waiting = k.state.process.futexWaiters.filter((waiter) => waiter.key === ownersKey(key));
-  const next = waiting[0];
-  const left = next === undefined ? 0 : (next.tid | (waiting.length > 1 ? FUTEX_WAITERS : 0)) >>> 0;
-  if (!putUser32(k, task, addr, left)) return -EFAULT;
-  if (next === undefined) return 0;
+  const next = k.state.process.futexWaiters.find((waiter) => waiter.key === ownersKey(key));
+  if (next === undefined) return putUser32(k, task, addr, 0) ? 0 : -EFAULT;
+  return handOver(k, task, addr, next, 0) ? 0 : -EFAULT;
+}
+
+/** Makes a waiter the owner of the word at `addr` of `task`; as Linux, marked as waited for whether or not others are left. */
+function handOver(k: Kernel, task: Task, addr: Addr, next: FutexWaiter, mark: number): boolean {
+  if (!putUser32(k, task, addr, (next.tid | FUTEX_WAITERS | mark) >>> 0)) return false;
   const { futexWaiters } = k.state.process;
   futexWaiters.splice(futexWaiters.indexOf(next), 1);
   wake(k, next.queue);
-  return 0;
+  return true;
+}
+
+/** A task dies: each word of its own that others wait for goes to the first of them, marked (exit_pi_state_list). */
+export function leaveOwnedFutexes(k: Kernel, { tid }: Task): void {
+  const firsts = new Map<string, FutexWaiter>();
+  for (const waiter of k.state.process.futexWaiters) if (isOwnersKey(waiter.key) && !firsts.has(waiter.key)) firsts.set(waiter.key, waiter);
+  for (const waiter of firsts.values()) {
+    const wanted = wantedWord(k, waiter.tid);
+    if (wanted !== null && (wanted.word & FUTEX_TID_MASK) === tid) handOver(k, wanted.task, wanted.addr, waiter, FUTEX_OWNER_DIED);
+  }
 }
