@@ -1,5 +1,6 @@
 /** The law of distinct pages: of P pages, n stores at random touch P(1-(1-1/P)^n), and each is one minor fault. */
 import { expect, test } from "vitest";
+import type { CallRequest } from "../../../core/input.ts";
 import { nextBelow, seedRng } from "../../../core/lib/rng.ts";
 import { CoreMachine } from "../../helpers/core.ts";
 
@@ -24,7 +25,7 @@ class Toucher {
   /** A byte at each address, many to a trip. */
   touch(call: "load" | "store", addrs: bigint[]): void {
     for (let from = 0; from < addrs.length; from += AT_ONCE) {
-      const calls = addrs.slice(from, from + AT_ONCE).map((addr) =>
+      const calls = addrs.slice(from, from + AT_ONCE).map((addr): CallRequest =>
         ({ call, args: call === "load" ? { addr: `0x${addr.toString(16)}`, length: 1 } : { addr: `0x${addr.toString(16)}`, buf: "x" } }));
       const { ended } = this.m.feed({ type: "batch", pid: this.pid, callId: `t${this.m.calls++}`, calls, onError: "stop" });
       expect((ended[0].answer as { results: unknown[] }).results).toHaveLength(calls.length);
