@@ -5,7 +5,7 @@ import { hashPointer } from "../lib/hash.ts";
 import { now } from "../time/clock.ts";
 import { inetOf, tcpOf, unixOf, type Socket } from "./socket.ts";
 import type { TimeWait } from "./state.ts";
-import { TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_SENT, TCP_TIME_WAIT } from "./tcp_states.ts";
+import { TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_SENT, TCP_TIME_WAIT } from "./tcp_states.ts";
 
 const TCP_WIDTH = 149;
 const UDP_WIDTH = 127;
@@ -44,11 +44,16 @@ function tcpRow(k: Kernel, index: number, socket: Socket): string {
   return text.padEnd(TCP_WIDTH);
 }
 
-function timeWaitRow(k: Kernel, index: number, entry: TimeWait): string {
+function timeWaitRow(k: Kernel, index: number, entry: Omit<TimeWait, "id" | "reuseAddr" | "reusePort" | "timer">, state = TCP_TIME_WAIT): string {
   const left = Math.max(0, Math.ceil((entry.expiresNs - now(k)) / TICK_NS));
   const text = `${String(index).padStart(4)}: ${address(entry.localAddr, entry.localPort)} ${address(entry.peerAddr, entry.peerPort)} `
-    + `${hex(TCP_TIME_WAIT, 2)} 00000000:00000000 03:${hex(left, 8)} 00000000 ${"0".padStart(5)} ${"0".padStart(8)} 0 3 0000000000000000`;
+    + `${hex(state, 2)} 00000000:00000000 03:${hex(left, 8)} 00000000 ${"0".padStart(5)} ${"0".padStart(8)} 0 3 0000000000000000`;
   return text.padEnd(TCP_WIDTH);
+}
+
+/** As Linux: an orphan whose FIN was acknowledged is no socket any more, but a small record beside those in TIME_WAIT. */
+function inFinWait2({ sk, held, tcp }: Socket): boolean {
+  return sk === TCP_FIN_WAIT2 && !held && tcp?.parent === 0;
 }
 
 /** Sockets that TCP knows: those with a port, and orphans. Listeners come first, as their table is walked first. */
@@ -57,7 +62,10 @@ function tcpText(k: Kernel): string {
   const lines = ["  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode".padEnd(TCP_WIDTH)];
   const known = [...net.sockets.values()].filter(({ proto, inet }) => proto === "tcp" && inet?.portHeld === true);
   const shown = [...known.filter(({ sk }) => sk === TCP_LISTEN), ...known.filter(({ sk, inet }) => sk !== TCP_LISTEN && inet?.peerPort !== 0)];
-  for (const socket of shown) lines.push(tcpRow(k, lines.length - 1, socket));
+  for (const socket of shown) {
+    const waits = inFinWait2(socket);
+    lines.push(waits ? timeWaitRow(k, lines.length - 1, { ...inetOf(socket), expiresNs: tcpOf(socket).expiresNs }, TCP_FIN_WAIT2) : tcpRow(k, lines.length - 1, socket));
+  }
   for (const entry of net.timeWaits.values()) lines.push(timeWaitRow(k, lines.length - 1, entry));
   return `${lines.join("\n")}\n`;
 }
@@ -98,12 +106,14 @@ function nameText(name: string | null): string {
 
 function sockstatText(k: Kernel): string {
   const { net } = k.state;
-  const counts = { used: 0, tcp: 0, orphan: 0, alloc: 0, tcpBytes: 0, udp: 0, udpBytes: 0 };
+  const counts = { used: 0, tcp: 0, orphan: 0, waits: net.timeWaits.size, alloc: 0, tcpBytes: 0, udp: 0, udpBytes: 0 };
   for (const socket of net.sockets.values()) {
     if (socket.held) counts.used++;
-    if (socket.proto === "tcp") {
+    if (inFinWait2(socket)) counts.waits++;
+    else if (socket.proto === "tcp") {
       counts.alloc++;
-      if (socket.inet?.portHeld === true) counts.tcp++;
+      // A port alone does not count: the socket listens, or has a connection.
+      if (socket.sk !== TCP_CLOSE) counts.tcp++;
       if (!socket.held && tcpOf(socket).parent === 0) counts.orphan++;
       counts.tcpBytes += tcpOf(socket).send.length + tcpOf(socket).receive.length;
     } else if (socket.udp !== null) {
@@ -113,7 +123,7 @@ function sockstatText(k: Kernel): string {
   }
   const pages = (bytes: number): number => Math.ceil(bytes / 4096);
   return `sockets: used ${counts.used}\n`
-    + `TCP: inuse ${counts.tcp} orphan ${counts.orphan} tw ${net.timeWaits.size} alloc ${counts.alloc} mem ${pages(counts.tcpBytes)}\n`
+    + `TCP: inuse ${counts.tcp} orphan ${counts.orphan} tw ${counts.waits} alloc ${counts.alloc} mem ${pages(counts.tcpBytes)}\n`
     + `UDP: inuse ${counts.udp} mem ${pages(counts.udpBytes)}\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n`;
 }
 

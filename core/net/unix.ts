@@ -21,6 +21,7 @@ import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED,
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind, unbind, unixBind } from "./unix_bind.ts";
 import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
+import { collectGarbage } from "./unix_gc.ts";
 import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
 import { enqueueMessage, purgeMessages, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { streamRecvmsg, streamSendmsg } from "./unix_stream.ts";
@@ -203,6 +204,7 @@ function unixRelease(k: Kernel, _task: Task | null, socket: Socket): boolean {
   endPeer(k, socket, false);
   for (const id of purgeMessages(k, unix)) if (listening) releaseEmbryo(k, socketOf(k, id));
   if (unix.peerRefs === 0) k.state.net.sockets.delete(socket.id);
+  collectGarbage(k);
   return false;
 }
 

@@ -1,0 +1,23 @@
+/** Connections whose socket is gone, in /proc/net/tcp and /proc/net/sockstat. */
+import { expect, test } from "vitest";
+import { Sockets } from "./sockets.ts";
+
+test("a closed end waits for the other's FIN as a small record, not as a socket", async () => {
+  const m = await Sockets.boot();
+  const [client, server, listener] = m.connection();
+  m.ok("close", { fd: client });
+  const row = m.tcp().find((line) => line.split(/\s+/)[3] === "05");
+  expect(row).toMatch(/ 05 00000000:00000000 03:[0-9A-F]{8} 00000000 +0 +0 0 3 0000000000000000$/);
+  expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 2 orphan 0 tw 1 alloc 2 ");
+  m.ok("close", { fd: server });
+  expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 1 orphan 0 tw 1 alloc 1 ");
+  m.ok("close", { fd: listener });
+  m.advance(61_000);
+  expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 0 orphan 0 tw 0 alloc 0 ");
+});
+
+test("a socket that is only bound is allocated and not in use", async () => {
+  const m = await Sockets.boot();
+  m.ok("bind", { sockfd: m.client(), addr: m.to(2000) });
+  expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 0 orphan 0 tw 0 alloc 1 ");
+});
