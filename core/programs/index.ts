@@ -29,6 +29,7 @@ import "./tools/make.ts";
 import "./tools/modinfo.ts";
 import "./tools/modprobe.ts";
 import "./tools/mount.ts";
+import "./tools/nc.ts";
 import "./tools/printf.ts";
 import "./tools/ps.ts";
 import "./tools/rm.ts";
