@@ -49,13 +49,15 @@ export function createTimerfd(k: Kernel, clock: number, flags: number): OpenFile
 /** Later than any kernel that is used: about a month of kernel time. */
 const NEVER_NS = Number.MAX_SAFE_INTEGER / 4;
 
-/** Kernel time at which a timer that is set to `valueNs`, from now or on its own clock, goes off; not before now. */
+/**
+ * Kernel time at which a timer that is set to `valueNs`, from now or on its own clock, goes off. One long past counts from
+ * there: a periodic timer tells every period that it missed.
+ */
 function expiry(k: Kernel, clock: number, valueNs: bigint, absolute: boolean): number {
-  const present = now(k);
-  let until = valueNs + (absolute ? 0n : BigInt(present));
+  let until = valueNs + (absolute ? 0n : BigInt(now(k)));
   if (absolute && (clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM)) until -= k.state.time.realtimeOffsetNs;
   if (absolute && (clock === CLOCK_BOOTTIME || clock === CLOCK_BOOTTIME_ALARM)) until -= BigInt(k.state.time.suspendedNs);
-  return until > NEVER_NS ? NEVER_NS : Math.max(present, Number(until));
+  return until > NEVER_NS ? NEVER_NS : Number(until);
 }
 
 /**
@@ -94,7 +96,7 @@ function remaining(k: Kernel, { timer, expired, expiresNs, intervalNs }: Timerfd
 function arm(k: Kernel, file: OpenFile, expiresNs: number): void {
   const timer = timerfdOf(file);
   timer.expiresNs = expiresNs;
-  timer.timer = armTimer(k, { expiresNs, callback: "timerfd", arg: file.id });
+  timer.timer = armTimer(k, { expiresNs: Math.max(now(k), expiresNs), callback: "timerfd", arg: file.id });
 }
 
 /** A periodic timer that went off: the periods since then count as expiries, and it is armed for the next. */

@@ -239,6 +239,11 @@ export function takeError(socket: Socket): number {
   return -err;
 }
 
+/** SO_PEEK_OFF follows what is read or peeked, and stays off when it is (sk_peek_offset_fwd, sk_peek_offset_bwd). */
+export function movePeekOffset({ options }: Socket, by: number): void {
+  if (options.peekOff >= 0) options.peekOff = Math.max(0, options.peekOff + by);
+}
+
 /** Wakes everybody: the state of the connection changed (sk_state_change). */
 export function stateChange(k: Kernel, socket: Socket): void {
   wake(k, socket.readWait, { nr: Infinity });

@@ -5,7 +5,7 @@ import {
 import {
   POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from "../abi/epoll.ts";
-import { FIONREAD, TIOCOUTQ } from "../abi/ioctl.ts";
+import { FIONREAD, SIOCATMARK, TIOCOUTQ } from "../abi/ioctl.ts";
 import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from "../abi/socket.ts";
 import type { Addr } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
@@ -20,8 +20,12 @@ import { newSocket, socketOf, stateChange, unixOf, type Socket } from "./socket.
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "./tcp_states.ts";
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind, unbind, unixBind } from "./unix_bind.ts";
+<<<<<<< Updated upstream
 import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
 import { collectGarbage } from "./unix_gc.ts";
+=======
+import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketBeforeSend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
+>>>>>>> Stashed changes
 import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
 import { enqueueMessage, purgeMessages, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { streamRecvmsg, streamSendmsg } from "./unix_stream.ts";
@@ -63,6 +67,8 @@ function unixListen(k: Kernel, task: Task, socket: Socket, backlog: number): num
   unix.backlog = backlog;
   socket.sk = TCP_LISTEN;
   unix.cred = credOf(task);
+  // As Linux: who listens is his own peer until somebody connects, which SO_PEERCRED tells.
+  unix.peerCred = credOf(task);
   return 0;
 }
 
@@ -182,6 +188,7 @@ function dgramPoll(k: Kernel, socket: Socket): number {
 function unixIoctl(k: Kernel, task: Task, socket: Socket, request: number, arg: Addr): number {
   const unix = unixOf(socket);
   if (request === TIOCOUTQ) return putUser32(k, task, arg, unix.allocated) ? 0 : -EFAULT;
+  if (request === SIOCATMARK) return putUser32(k, task, arg, 0) ? 0 : -EFAULT;
   if (request !== FIONREAD) return -ENOTTY;
   if (socket.sk === TCP_LISTEN) return -EINVAL;
   let waiting = 0;
@@ -223,7 +230,9 @@ function endPeer(k: Kernel, socket: Socket, embryo: boolean): void {
   const peer = unix.peer === 0 ? null : socketOf(k, unix.peer);
   if (peer !== null && socket.type !== SOCK_DGRAM) {
     peer.shutdown = SHUTDOWN_MASK;
-    if (unix.queue.length > 0 || embryo) peer.err = ECONNRESET;
+    // As Linux: an empty message at the head is taken for urgent data that was read.
+    const unread = unix.queue.length - Number(unix.queue[0]?.bytes.length === 0);
+    if (unread > 0 || embryo) peer.err = ECONNRESET;
     stateChange(k, peer);
   }
   setPeer(k, socket, 0);
@@ -243,7 +252,7 @@ const common: Omit<Protocol, "connect" | "sendmsg" | "recvmsg" | "poll"> = {
 protocol("unix_stream", { ...common, connect: streamConnect, sendmsg: streamSendmsg, recvmsg: streamRecvmsg, poll: streamPoll });
 protocol("unix_dgram", { ...common, connect: dgramConnect, sendmsg: dgramSendmsg, recvmsg: dgramRecvmsg, poll: dgramPoll });
 protocol("unix_seqpacket", {
-  ...common, connect: streamConnect, sendmsg: seqpacketSendmsg, recvmsg: seqpacketRecvmsg, poll: dgramPoll,
+  ...common, connect: streamConnect, sendmsg: seqpacketSendmsg, beforeSend: seqpacketBeforeSend, recvmsg: seqpacketRecvmsg, poll: dgramPoll,
 });
 
 /** Types that a unix socket may have. */

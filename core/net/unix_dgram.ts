@@ -3,14 +3,14 @@ import {
   EAGAIN, ECONNREFUSED, EFAULT, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
 } from "../abi/errno.ts";
 import { POLLOUT, POLLWRBAND, POLLWRNORM } from "../abi/epoll.ts";
-import { MSG_DONTWAIT, MSG_EOR, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from "../abi/socket.ts";
+import { MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from "../abi/socket.ts";
 import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
 import { put, room, take, type Message } from "./message.ts";
 import { detachFiles } from "./scm.ts";
 import { dgramTruesize } from "./skbuff.ts";
-import { socketOf, takeError, unixOf, writeSpace, type Socket } from "./socket.ts";
+import { movePeekOffset, socketOf, takeError, unixOf, writeSpace, type Socket } from "./socket.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED } from "./tcp_states.ts";
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind } from "./unix_bind.ts";
@@ -28,7 +28,7 @@ export function maySend(socket: Socket, other: Socket): boolean {
 export function dgramSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const unix = unixOf(socket);
-  const name = msg.name === null ? null : unixName(msg.name);
+  const name = msg.name === null || msg.name.length === 0 ? null : unixName(msg.name);
   if (typeof name === "number") return name;
   if (name === null && unix.peer === 0) return -ENOTCONN;
   if (socket.options.passCred && unix.name === null) autobind(k, socket);
@@ -64,7 +64,7 @@ function deliver(k: Kernel, task: Task, socket: Socket, msg: Message, name: stri
     rewind(msg);
     return notNow(msg, receiver.peerWait, "unix_wait_for_peer");
   }
-  enqueueMessage(k, socket, other, makeMessage(k, task, socket, msg, bytes, dgramTruesize(msg.total), true));
+  enqueueMessage(k, socket, other, makeMessage(k, task, socket, other, msg, bytes, dgramTruesize(msg.total), true));
   return msg.total;
 }
 
@@ -88,11 +88,15 @@ function refusal(k: Kernel, socket: Socket, other: Socket): number {
   return (other.shutdown & RCV_SHUTDOWN) !== 0 ? -EPIPE : 0;
 }
 
+/** Protocol.beforeSend of a packet socket. */
+export function seqpacketBeforeSend(socket: Socket): number {
+  return takeError(socket) || (socket.sk === TCP_ESTABLISHED ? 0 : -ENOTCONN);
+}
+
 /** Protocol.sendmsg of a packet socket: an address is ignored. */
 export function seqpacketSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
-  const err = takeError(socket);
-  if (err !== 0) return err;
-  if (socket.sk !== TCP_ESTABLISHED) return -ENOTCONN;
+  const refused = seqpacketBeforeSend(socket);
+  if (refused !== 0) return refused;
   msg.name = null;
   return dgramSendmsg(k, task, socket, msg, flags);
 }
@@ -114,13 +118,13 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   const length = message.bytes.length - skip;
   const count = Math.min(length, room(msg));
   if (count < length) msg.outFlags |= MSG_TRUNC;
-  if (socket.type === SOCK_SEQPACKET) msg.outFlags |= MSG_EOR;
   msg.control = { files: [], cred: socket.options.passCred ? { ...message.cred } : null };
   const copied = put(k, task, msg, message.bytes.subarray(skip, skip + count));
   if (!peeking) {
     removeMessage(k, unix, message, index);
     wakePeers(k, unix, POLLOUT | POLLWRNORM | POLLWRBAND);
-  } else if (socket.options.peekOff >= 0) socket.options.peekOff += Math.max(0, copied);
+    movePeekOffset(socket, -message.bytes.length);
+  } else movePeekOffset(socket, Math.max(0, copied));
   const files = peeking ? message.files : detachFiles(k, message);
   if (peeking) for (const id of files) getFile(k, k.tables.hooks.file(k, id));
   msg.control.files.push(...files);

@@ -7,9 +7,9 @@ import type { Kernel } from "../kernel.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
 import { put, room, take, type Message } from "./message.ts";
-import { countInFlight, credOf, detachFiles } from "./scm.ts";
+import { countInFlight, credOf, detachFiles, noCred } from "./scm.ts";
 import { streamPiece, streamTruesize } from "./skbuff.ts";
-import { takeError, unixOf, type Socket, type UnixMessage } from "./socket.ts";
+import { movePeekOffset, takeError, unixOf, type Socket, type UnixMessage } from "./socket.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_ESTABLISHED } from "./tcp_states.ts";
 import { enqueueMessage, mayAllocate, removeMessage } from "./unix_queue.ts";
 import { unixSockaddr } from "./unix_addr.ts";
@@ -18,7 +18,7 @@ import { unixSockaddr } from "./unix_addr.ts";
 export function streamSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
   // Differs from Linux: out-of-band data of unix streams is refused.
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  if (msg.name !== null) return socket.sk === TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
+  if (msg.name !== null && msg.name.length > 0) return socket.sk === TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
   const unix = unixOf(socket);
   if (unix.peer === 0) return -ENOTCONN;
   if ((socket.shutdown & SEND_SHUTDOWN) !== 0) return brokenPipe(k, task, msg, flags);
@@ -39,20 +39,21 @@ export function streamSendmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
       msg.copied -= size;
       return brokenPipe(k, task, msg, flags);
     }
-    enqueueMessage(k, socket, peer, makeMessage(k, task, socket, msg, bytes, streamTruesize(size), first));
+    enqueueMessage(k, socket, peer, makeMessage(k, task, socket, peer, msg, bytes, streamTruesize(size), first));
   }
   return msg.copied;
 }
 
-/** A buffer of the queue; descriptors go with the first one of a send. */
+/** A buffer of the queue; descriptors go with the first one of a send, the sender's identity when one of both asks for such. */
 export function makeMessage(
-  k: Kernel, task: Task, socket: Socket, { control }: Message, bytes: Uint8Array, truesize: number, first: boolean,
+  k: Kernel, task: Task, socket: Socket, other: Socket, { control }: Message, bytes: Uint8Array, truesize: number, first: boolean,
 ): UnixMessage {
   const files = first && control !== null ? control.files : [];
   for (const id of files) getFile(k, k.tables.hooks.file(k, id));
   if (files.length > 0) countInFlight(k, task.cred.uid, files.length);
+  const wanted = socket.options.passCred || other.options.passCred || other.file === 0;
   return {
-    bytes, consumed: 0, truesize, sender: socket.id, from: unixOf(socket).name, cred: { ...(control?.cred ?? credOf(task)) },
+    bytes, consumed: 0, truesize, sender: socket.id, from: unixOf(socket).name, cred: { ...(control?.cred ?? (wanted ? credOf(task) : noCred())) },
     files: [...files], filesUid: task.cred.uid, connection: 0,
   };
 }
@@ -92,7 +93,7 @@ export function streamRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
     const copied = put(k, task, msg, message.bytes.subarray(from, from + count));
     if (copied < 0) return sentOr(msg, -EFAULT);
     if (peeking) {
-      if (socket.options.peekOff >= 0) socket.options.peekOff += copied;
+      movePeekOffset(socket, copied);
       if (message.files.length > 0) return peekFiles(k, msg, message);
       index++;
       skip = 0;
@@ -107,7 +108,7 @@ export function streamRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Messag
 /** Bytes of the first buffer were read; true when the receive ends with it. */
 function consume(k: Kernel, unix: Socket["unix"] & object, socket: Socket, msg: Message, message: UnixMessage, count: number): boolean {
   message.consumed += count;
-  if (socket.options.peekOff > 0) socket.options.peekOff = Math.max(0, socket.options.peekOff - count);
+  movePeekOffset(socket, -count);
   const withFiles = message.files.length > 0;
   if (withFiles && msg.control !== null) msg.control.files.push(...detachFiles(k, message));
   if (message.consumed < message.bytes.length) return true;
@@ -141,8 +142,12 @@ function peekFiles(k: Kernel, msg: Message, message: UnixMessage): number {
 
 function emptied(socket: Socket, msg: Message, target: number, peeking: boolean): number {
   if (msg.copied >= target || (peeking && msg.copied > 0)) return msg.copied;
-  if (socket.err !== 0) return msg.copied > 0 ? msg.copied : takeError(socket);
-  if ((socket.shutdown & RCV_SHUTDOWN) !== 0) return msg.copied;
+  if (socket.err !== 0) return sentOr(msg, takeError(socket));
+  if ((socket.shutdown & RCV_SHUTDOWN) !== 0) {
+    // As Linux: with SO_PASSCRED even the end has a sender, of pid 0 and root's ids.
+    if (socket.options.passCred) msg.control ??= { files: [], cred: { pid: 0, uid: 0, gid: 0 } };
+    return msg.copied;
+  }
   msg.wait = socket.readWait;
   msg.wchan = "unix_stream_read_generic";
   return -EAGAIN;

@@ -1,5 +1,5 @@
 /** Ancillary data in user memory: SCM_RIGHTS and SCM_CREDENTIALS, read for a send and written for a receive (scm.c). */
-import { EBADF, EINVAL, ENOBUFS, EPERM, ETOOMANYREFS } from "../abi/errno.ts";
+import { EBADF, EINVAL, ENOBUFS, EPERM, ESRCH, ETOOMANYREFS } from "../abi/errno.ts";
 import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../abi/capability.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
 import { RLIMIT_NOFILE } from "../abi/limits.ts";
@@ -14,17 +14,21 @@ import { copyFromUser, copyToUser, type Addr } from "../mm/usercopy.ts";
 import type { Control, Message } from "../net/message.ts";
 import { putFiles } from "../net/scm.ts";
 import type { Socket, UnixCred } from "../net/socket.ts";
+import { findTask } from "../process/pid.ts";
 import { capable } from "../sched/cred.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 
 const HEADER = cmsghdrLayout.size;
+/** -1: no id. */
+const NOBODY = 0xffff_ffff;
+const OVERFLOW_ID = 65_534;
 /** net.core.optmem_max */
 const OPTMEM_MAX = 20_480;
 
 /**
  * What a message carries beside its bytes, files held: -ENOBUFS when it is too long, -EFAULT, -EINVAL when malformed,
- * -EBADF, -EPERM for credentials of others, -ETOOMANYREFS.
+ * -EBADF, -EPERM for credentials of others, -ESRCH for those of nobody, -ETOOMANYREFS.
  */
 export function readControl(k: Kernel, task: Task, socket: Socket, at: Addr, length: number): Control | number {
   if (length > OPTMEM_MAX) return -ENOBUFS;
@@ -45,7 +49,7 @@ function parse(k: Kernel, task: Task, bytes: Uint8Array, control: Control): numb
     if (level === SOL_SOCKET) {
       const data = bytes.subarray(at + HEADER, at + length);
       const failure = type === SCM_RIGHTS ? takeFiles(k, task, data, control)
-        : type === SCM_CREDENTIALS ? takeCred(task, data, control) : -EINVAL;
+        : type === SCM_CREDENTIALS ? takeCred(k, task, data, control) : -EINVAL;
       if (failure !== 0) return failure;
     }
     at += CMSG_ALIGN(length);
@@ -68,13 +72,15 @@ function takeFiles(k: Kernel, task: Task, data: Uint8Array, control: Control): n
 }
 
 /** Only one's own ids may be claimed without privilege (scm_check_creds). */
-function takeCred(task: Task, data: Uint8Array, control: Control): number {
+function takeCred(k: Kernel, task: Task, data: Uint8Array, control: Control): number {
   if (data.length !== ucredLayout.size) return -EINVAL;
   const cred: UnixCred = decodeStruct(ucredLayout, data);
+  if (cred.uid === NOBODY || cred.gid === NOBODY) return -EINVAL;
   const { uid, euid, suid, gid, egid, sgid } = task.cred;
   if (cred.pid !== task.tgid && !capable(task, CAP_SYS_ADMIN)) return -EPERM;
   if (![uid, euid, suid].includes(cred.uid) && !capable(task, CAP_SETUID)) return -EPERM;
   if (![gid, egid, sgid].includes(cred.gid) && !capable(task, CAP_SETGID)) return -EPERM;
+  if (cred.pid !== task.tgid && findTask(k, task, cred.pid || -1) === null) return -ESRCH;
   control.cred = cred;
   return 0;
 }
@@ -86,11 +92,16 @@ export function writeControl(k: Kernel, task: Task, msg: Message, at: Addr, room
   const buffer: Room = { at, left: room, used: 0 };
   if (control.cred !== null) {
     const { pid, uid, gid } = control.cred;
-    putCmsg(k, task, msg, buffer, SCM_CREDENTIALS, encodeStruct(ucredLayout, { pid, uid, gid }));
+    putCmsg(k, task, msg, buffer, SCM_CREDENTIALS, encodeStruct(ucredLayout, { pid, uid: told(uid), gid: told(gid) }));
   }
   const files = control.files.splice(0);
   if (files.length > 0) putRights(k, task, msg, buffer, files, cloexec);
   return buffer.used;
+}
+
+/** An id as a program sees it: one that stands for nobody is overflowuid. */
+function told(id: number): number {
+  return id === NOBODY ? OVERFLOW_ID : id;
 }
 
 interface Room {

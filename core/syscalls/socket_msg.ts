@@ -83,7 +83,7 @@ function sysSendto(
   if (address !== 0) {
     const name = readSockaddr(k, task, address, length);
     if (typeof name === "number") return name;
-    msg.name = name.length === 0 ? null : name;
+    msg.name = name;
   }
   return send(k, task, socket, msg, flagsOf(file as OpenFile, flags));
 }
@@ -147,6 +147,8 @@ function messageToSend(k: Kernel, task: Task, socket: Socket, header: Header): M
     msg.name = name;
   }
   if (header.controlLength > 0) {
+    const refused = protocolOf(socket).beforeSend?.(socket, msg) ?? 0;
+    if (refused !== 0) return refused;
     const control = readControl(k, task, socket, header.control, header.controlLength);
     if (typeof control === "number") return control;
     msg.control = control;

@@ -1,7 +1,7 @@
 /** setsockopt(2) and getsockopt(2). */
 import { EFAULT, EINVAL } from "../abi/errno.ts";
 import { formatChoice } from "../abi/flags.ts";
-import { allSocketOptions, SO_COOKIE, SOL_SOCKET, socketLevels, socketOptions } from "../abi/socket.ts";
+import { allSocketOptions, SO_COOKIE, SO_PEERNAME, SOL_SOCKET, socketLevels, socketOptions } from "../abi/socket.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { copyFromUser, copyToUser, getUser32, putUser32, type Addr } from "../mm/usercopy.ts";
@@ -41,8 +41,9 @@ function sysGetsockopt(
   if ((room | 0) < 0) return -EINVAL;
   const value = getOption(k, socket, level, option);
   if (typeof value === "number") return value;
-  // As Linux: a cookie is given whole or not at all.
+  // As Linux: a cookie is given whole or not at all, and a peer's name fills the room.
   if (level === SOL_SOCKET && option === SO_COOKIE && room < value.length) return -EINVAL;
+  if (level === SOL_SOCKET && option === SO_PEERNAME && room > value.length) return -EINVAL;
   const count = Math.min(room, value.length);
   if (count > 0 && copyToUser(k, task, optval, value.subarray(0, count)) < count) return -EFAULT;
   return putUser32(k, task, optlen, count) ? 0 : -EFAULT;
