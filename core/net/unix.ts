@@ -20,12 +20,8 @@ import { newSocket, socketOf, stateChange, unixOf, type Socket } from "./socket.
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "./tcp_states.ts";
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind, unbind, unixBind } from "./unix_bind.ts";
-<<<<<<< Updated upstream
-import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
 import { collectGarbage } from "./unix_gc.ts";
-=======
 import { dgramRecvmsg, dgramSendmsg, maySend, seqpacketBeforeSend, seqpacketRecvmsg, seqpacketSendmsg } from "./unix_dgram.ts";
->>>>>>> Stashed changes
 import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
 import { enqueueMessage, purgeMessages, queueFull, removeMessage, unixWritable } from "./unix_queue.ts";
 import { streamRecvmsg, streamSendmsg } from "./unix_stream.ts";
