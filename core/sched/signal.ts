@@ -1,8 +1,8 @@
 /** Sending and queueing signals, masks, and what waits (signal(7)); signal_delivery.ts is how they are taken. */
 import { EAGAIN } from "../abi/errno.ts";
 import {
-  defaultAction, SA_NOCLDSTOP, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL, SI_TIMER, SI_USER, synchronousSignals,
-  _NSIG,
+  defaultAction, SA_NOCLDSTOP, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSTOP, signalName, SI_KERNEL, SI_TIMER, SI_USER, sigSetOf,
+  synchronousSignals, _NSIG,
 } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { emit } from "./events.ts";
@@ -43,6 +43,13 @@ const DEFAULT: SignalAction = { handler: "default", address: 0, flags: 0, mask: 
 
 export function bit(signal: number): bigint {
   return 1n << BigInt(signal - 1);
+}
+
+/** Asks a mask about signals by number; where a queue is long, bigint arithmetic on each of it would be slow. */
+function membersOf(mask: bigint): (signal: number) => boolean {
+  const low = Number(BigInt.asIntN(32, mask));
+  const high = Number(BigInt.asIntN(32, mask >> 32n));
+  return (signal) => ((signal <= 32 ? low >>> (signal - 1) : high >>> (signal - 33)) & 1) === 1;
 }
 
 /** Signals that no mask holds back. */
@@ -207,11 +214,16 @@ function ignored(k: Kernel, group: ThreadGroup, target: Task, number: number): b
   return handler === "default" && (defaultAction(number) === "ign" || number === SIGCONT);
 }
 
+function anyOpen({ blocked }: Task, queue: PendingSignal[]): boolean {
+  if (queue.length === 0) return false;
+  const open = membersOf(~blocked | UNBLOCKABLE);
+  return queue.some(({ number }) => open(number));
+}
+
 /** Computes whether an unblocked signal waits for the task. */
 export function recalcSignalPending(k: Kernel, task: Task): void {
-  const open = (pending: PendingSignal): boolean =>
-    ((task.blocked & ~UNBLOCKABLE) & bit(pending.number)) === 0n;
-  task.signalPending = !task.exiting && (task.interrupted || task.pending.some(open) || groupOf(k, task).pending.some(open) || groupOf(k, task).stopSignal !== 0);
+  const { pending, stopSignal } = groupOf(k, task);
+  task.signalPending = !task.exiting && (task.interrupted || stopSignal !== 0 || anyOpen(task, task.pending) || anyOpen(task, pending));
 }
 
 /** Sets the blocked mask; SIGKILL and SIGSTOP stay open. */
@@ -222,22 +234,26 @@ export function setBlocked(k: Kernel, task: Task, mask: bigint): void {
 
 /** Signals that wait, blocked ones too, of the thread and its group (sigpending). */
 export function pendingSet(k: Kernel, task: Task): bigint {
-  let set = 0n;
-  for (const { number } of task.pending) set |= bit(number);
-  for (const { number } of groupOf(k, task).pending) set |= bit(number);
-  return set;
+  const numbers = new Set<number>();
+  for (const { number } of task.pending) numbers.add(number);
+  for (const { number } of groupOf(k, task).pending) numbers.add(number);
+  return sigSetOf([...numbers]);
 }
 
+const isSynchronous = membersOf(synchronousSignals);
+
 /** Signals are taken in this order (next_signal). */
-const turnOf = (number: number): number => ((synchronousSignals & bit(number)) !== 0n ? number : number + _NSIG);
+const turnOf = (number: number): number => (isSynchronous(number) ? number : number + _NSIG);
 
 /** Takes the next signal of `wanted` (a mask): the thread's before the group's, those of faults first, then the lowest number. */
 export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSignal | null {
+  const isWanted = membersOf(wanted);
   for (const queue of [task.pending, groupOf(k, task).pending]) {
     let best = -1;
-    queue.forEach(({ number }, at) => {
-      if ((wanted & bit(number)) !== 0n && (best < 0 || turnOf(number) < turnOf(queue[best].number))) best = at;
-    });
+    for (let at = 0; at < queue.length; at++) {
+      const { number } = queue[at];
+      if (isWanted(number) && (best < 0 || turnOf(number) < turnOf(queue[best].number))) best = at;
+    }
     if (best >= 0) {
       const [signal] = queue.splice(best, 1);
       recalcSignalPending(k, task);

@@ -52,6 +52,18 @@ describe("how signals are taken", () => {
     expect(taken).toEqual([7, 11, 1, 3]);
   });
 
+  test("all 64 are told apart", () => {
+    const numbers = [64, 33, 32, 31, 1];
+    const set = numbers.map((number) => 1n << BigInt(number - 1)).reduce((all, one) => all | one);
+    const bytes = new Uint8Array(new BigUint64Array([set]).buffer);
+    const mask = { base64: Buffer.from(bytes).toString("base64") };
+    call(pid, "rt_sigprocmask", { how: "SIG_BLOCK", set: mask });
+    for (const sig of numbers) expect(ret(pid, "kill", { pid, sig })).toBe(0);
+    expect((call(pid, "rt_sigpending").set as Json[]).length).toBe(5);
+    expect(numbers.map(() => ret(pid, "rt_sigtimedwait", { set: mask }))).toEqual([31, 1, 32, 33, 64]);
+    expect(m.broken()).toEqual([]);
+  });
+
   test("what sigsuspend's own mask held back is delivered before the call answers", () => {
     count(pid, "SIGUSR1", "SIGUSR2");
     const { callId } = call(pid, "rt_sigsuspend", { mask: ["SIGUSR2"] });
