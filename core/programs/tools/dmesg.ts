@@ -53,7 +53,8 @@ function laidOut(prefix: string, text: string): string {
     const code = char.charCodeAt(0);
     escaped += (code >= 32 && code !== 127) || (code >= 9 && code <= 13) ? char : `\\x${code.toString(16).padStart(2, "0")}`;
   }
-  return `${prefix}${escaped.replaceAll("\n", `\n${" ".repeat(prefix.length)}`)}\n`;
+  // Further lines stand under the first; behind a newline that ends the text there is none.
+  return `${prefix}${escaped.replaceAll(/\n(?=[^])/g, `\n${" ".repeat(prefix.length)}`)}\n`;
 }
 
 function wallTime(us: number): { date: string; month: string; clock: string } {
