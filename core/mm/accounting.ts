@@ -50,7 +50,9 @@ export function isAccountable(flags: number): boolean {
 /** Pages that all processes together may be promised when overcommit is off. */
 export function commitLimitPages(k: Kernel): number {
   const { mm, machine } = k.state;
-  return Math.floor((totalPages(mm) * mm.overcommitRatio) / 100) + machine.swapMiB * 256;
+  const { overcommitKbytes } = mm.vm;
+  const ram = overcommitKbytes > 0 ? Math.floor(overcommitKbytes / 4) : Math.floor((totalPages(mm) * mm.overcommitRatio) / 100);
+  return ram + machine.swapMiB * 256;
 }
 
 /** Promises `pages`; false when the overcommit mode forbids it (__vm_enough_memory): by default only what could never be had. */

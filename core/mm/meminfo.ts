@@ -6,13 +6,9 @@ import { commitLimitPages } from "./accounting.ts";
 import { freePages, totalPages } from "./page_alloc.ts";
 import { slabPages } from "./slabinfo.ts";
 import type { MmState } from "./state.ts";
+import { watermarks } from "./vm_sysctl.ts";
 
 const KB_PER_PAGE = PAGE_SIZE / 1024;
-
-/** vm.min_free_kbytes: the square root of 16 times the memory in kB. */
-export function minFreePages(mm: MmState): number {
-  return Math.floor(Math.floor(Math.sqrt(totalPages(mm) * KB_PER_PAGE * 16)) / KB_PER_PAGE);
-}
 
 /** Pages of files and drivers that some process has mapped. */
 function mappedPages(mm: MmState): number {
@@ -23,9 +19,7 @@ function mappedPages(mm: MmState): number {
 
 /** MemAvailable: what could be had without swapping (si_mem_available). */
 function availablePages(mm: MmState): number {
-  const min = minFreePages(mm);
-  const low = Math.floor((min * 5) / 4);
-  const high = Math.floor((min * 3) / 2);
+  const { low, high } = watermarks(mm.vm, totalPages(mm));
   return Math.max(0, freePages(mm) - high + mm.used.file - Math.min(Math.floor(mm.used.file / 2), low));
 }
 
@@ -105,7 +99,8 @@ export function vmstatText(k: Kernel): string {
     nr_slab_reclaimable: slab.reclaimable, nr_slab_unreclaimable: slab.unreclaimable, nr_anon_pages: anon, nr_mapped: mappedPages(mm), nr_file_pages: file + shmem, nr_shmem: shmem,
     nr_kernel_stack: k.state.sched.tasks.size * 16, nr_page_table_pages: table,
     pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate,
-    pgfault: events.pgfault, pgmajfault: events.pgmajfault, pgreuse: events.pgreuse, oom_kill: events.oomKill,
+    pgfault: events.pgfault, pgmajfault: events.pgmajfault, pgreuse: events.pgreuse, drop_pagecache: events.dropPagecache,
+    drop_slab: events.dropSlab, oom_kill: events.oomKill,
   };
   return VMSTAT.map((name) => `${name} ${values[name] ?? 0}\n`).join("");
 }

@@ -6,6 +6,7 @@ import type { PageFrame, FrameUse } from "./page_alloc.ts";
 import type { ShmemObject } from "./shmem.ts";
 import type { KmemCache } from "./slab.ts";
 import type { AddressSpace } from "./space.ts";
+import { vmSysctlInit, type VmSysctl } from "./vm_sysctl.ts";
 import type { VmallocArea } from "./vmalloc.ts";
 
 /** Counters of /proc/vmstat that only grow. */
@@ -17,6 +18,8 @@ export interface VmEvents {
   pgreuse: number;
   pgactivate: number;
   oomKill: number;
+  dropPagecache: number;
+  dropSlab: number;
 }
 
 export interface MmState {
@@ -57,6 +60,8 @@ export interface MmState {
   /** /proc/sys/vm/overcommit_memory: 0 heuristic, 1 always, 2 never. */
   overcommitMemory: number;
   overcommitRatio: number;
+  /** The other numbers of /proc/sys/vm. */
+  vm: VmSysctl;
   /** Lines that the kernel prints once a boot. */
   warned: { [line: string]: boolean };
   events: VmEvents;
@@ -81,7 +86,8 @@ export function mmInit(machine: Machine): MmState {
     nextAnonVma: 1,
     vmaCount: 0, mappedInodes: new Map(),
     committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,
+    vm: vmSysctlInit(machine.ramMiB * 256 - reservedPagesOf(machine)),
     warned: {},
-    events: { pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, oomKill: 0 },
+    events: { pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, oomKill: 0, dropPagecache: 0, dropSlab: 0 },
   };
 }

@@ -61,7 +61,7 @@ export function blankGroup(k: Kernel, tgid: number, parent: number): ThreadGroup
     maxRssPages: 0, childMaxRssPages: 0, realTimer: 0, realPeriodNs: 0, realUntilNs: 0, vforkParent: 0, vforkWait: newWaitQueue(k),
     virtualTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 }, profTimer: { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 },
     posixTimers: [], nextPosixTimer: 0, deleted: false,
-    oomScoreAdj: 0, membarriers: 0, cmdline: [], environ: [], exe: "",
+    oomScoreAdj: 0, oomScoreAdjMin: 0, membarriers: 0, cmdline: [], environ: [], exe: "",
   };
 }
 

@@ -124,6 +124,7 @@ function copyGroup(k: Kernel, parent: Task, child: Task, { flags, exitSignal }: 
   group.member = from.member;
   group.rlimits = from.rlimits.map((limit) => ({ ...limit }));
   group.oomScoreAdj = from.oomScoreAdj;
+  group.oomScoreAdjMin = from.oomScoreAdjMin;
   group.membarriers = from.membarriers;
   group.cmdline = [...from.cmdline];
   group.environ = [...from.environ];

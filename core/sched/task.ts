@@ -207,6 +207,8 @@ export interface ThreadGroup {
   vforkParent: number;
   vforkWait: number;
   oomScoreAdj: number;
+  /** The last one that a privileged writer set: others may not go below it. */
+  oomScoreAdjMin: number;
   /** MEMBARRIER_CMD_REGISTER_ commands that were made. */
   membarriers: number;
   /** ITIMER_VIRTUAL and ITIMER_PROF. */

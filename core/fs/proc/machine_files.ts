@@ -1,8 +1,7 @@
 /** Files of /proc about the machine: what lies at which address and port, its timers, keys and algorithms (proc(5)). */
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
 import type { Kernel } from "../../kernel.ts";
-import { column, hex } from "../../lib/format.ts";
-import { freePages } from "../../mm/page_alloc.ts";
+import { hex } from "../../lib/format.ts";
 import { jiffies } from "../../time/jiffies.ts";
 import { now } from "../../time/clock.ts";
 import type { WalkContext } from "../fs_type.ts";
@@ -65,24 +64,6 @@ procFile("crypto", () => hash("sha256", 64, 32) + hash("sha224", 64, 28) + hash(
 procFile("key-users", () => "    0:     2 1/1 1/1000000 9/25000000\n");
 procFile("keys", () => "");
 procFile("mtrr", () => "", { mode: 0o644 });
-
-/** Blocks of a zone by their kind: all free memory is movable, in the largest blocks that it fills. */
-function pagetypeinfo(k: Kernel): string {
-  const types = ["Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate"];
-  let left = freePages(k.state.mm);
-  const blocks: number[] = [];
-  for (let order = 10; order >= 0; order--) {
-    const count = Math.floor(left / 2 ** order);
-    blocks.unshift(count);
-    left -= count * 2 ** order;
-  }
-  const head = `Page block order: 9\nPages per block:  512\n\n${"Free pages count per migrate type at order".padEnd(43)}${blocks.map((_, order) => `${column(order, 6)} `).join("")}\n`;
-  const rows = types.map((type) => `Node    0, zone    DMA32, type ${type.padStart(12)} ${blocks.map((count) => `${column(type === "Movable" ? count : 0, 6)} `).join("")}\n`);
-  const all = Math.ceil(k.state.mm.ramPages / 512);
-  const counts = types.map((type) => `${column(type === "Movable" ? all : 0, 12)} `).join("");
-  return `${head}${rows.join("")}\nNumber of blocks type ${types.map((type) => `${type.padStart(12)} `).join("")}\nNode 0, zone    DMA32 ${counts}\n`;
-}
-procFile("pagetypeinfo", pagetypeinfo, { mode: 0o400 });
 
 /** Writing asks for nothing that this kernel would do: sync, help and the like pass without a trace. */
 procFile("sysrq-trigger", () => "", { mode: 0o200, write: (_k, _task, text) => text.length });

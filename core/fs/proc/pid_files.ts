@@ -1,16 +1,14 @@
 /** The smaller files of /proc/PID (proc(5)). */
 import { EACCES, EINVAL } from "../../abi/errno.ts";
-import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from "../../abi/capability.ts";
+import { CAP_SYS_NICE } from "../../abi/capability.ts";
 import { TASK_COMM_LEN } from "../../abi/limits.ts";
 import { idleWait } from "../../irq/idle.ts";
 import { wqWorkerComm } from "../../irq/workqueue.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hex } from "../../lib/format.ts";
 import { hashText53 } from "../../lib/hash.ts";
-import { kstrtoint, kstrtoull } from "../../lib/kstrto.ts";
-import { totalPages } from "../../mm/page_alloc.ts";
+import { kstrtoull } from "../../lib/kstrto.ts";
 import { mapsText, smapsRollupText, smapsText, statmNumbers } from "../../mm/proc.ts";
-import { rssPages } from "../../mm/space.ts";
 import { capable } from "../../sched/cred.ts";
 import { taskTimes } from "../../sched/cpu_time.ts";
 import { isFair, weightOf } from "../../sched/fair.ts";
@@ -116,56 +114,6 @@ const DEFAULT_SLACK_NS = 50_000;
 
 /** Differs from Linux: transfers are not counted by process. */
 procPidFile("io", () => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n", { mode: 0o400, check: "read" });
-
-const OOM_MIN = -1000;
-const OOM_MAX = 1000;
-
-/** 0 for what is never killed, else two thirds of 1000 plus the share of memory in thousandths, moved by oom_score_adj (proc_oom_score). */
-function oomScore(k: Kernel, task: Task): number {
-  const { oomScoreAdj } = groupOf(k, task);
-  const space = k.state.mm.spaces.get(task.mm);
-  if (oomScoreAdj === OOM_MIN || space === undefined) return 0;
-  const total = totalPages(k.state.mm) + k.state.machine.swapMiB * 256;
-  const points = rssPages(space) + space.tables + Math.trunc((oomScoreAdj * total) / 1000);
-  return Math.max(0, Math.trunc(((1000 + Math.trunc((points * 1000) / total)) * 2) / 3));
-}
-procPidFile("oom_score", (k, task) => `${oomScore(k, task)}\n`);
-
-/** Below what the process has, only a privileged writer may go. */
-function setOomScoreAdj(k: Kernel, writer: Task, task: Task, value: number): number {
-  const group = groupOf(k, task);
-  if (value < OOM_MIN || value > OOM_MAX) return -EINVAL;
-  if (value < group.oomScoreAdj && !capable(writer, CAP_SYS_RESOURCE)) return -EACCES;
-  group.oomScoreAdj = value;
-  return 0;
-}
-procPidFile("oom_score_adj", (k, task) => `${groupOf(k, task).oomScoreAdj}\n`, {
-  mode: 0o644,
-  write: (k, writer, task, text) => {
-    const parsed = kstrtoint(text.trim(), 0);
-    if ("errno" in parsed) return parsed.errno;
-    return setOomScoreAdj(k, writer, task, parsed.value) || text.length;
-  },
-});
-
-/** The old scale of -17 to 15, kept for old programs. */
-const OOM_DISABLE = -17;
-const OOM_ADJUST_MAX = 15;
-procPidFile("oom_adj", (k, task) => {
-  const { oomScoreAdj } = groupOf(k, task);
-  const adj = oomScoreAdj === OOM_MAX ? OOM_ADJUST_MAX : Math.trunc((oomScoreAdj * -OOM_DISABLE) / OOM_MAX);
-  return `${adj}\n`;
-}, {
-  mode: 0o644,
-  write: (k, writer, task, text) => {
-    const parsed = kstrtoint(text.trim(), 0);
-    if ("errno" in parsed) return parsed.errno;
-    const { value } = parsed;
-    if ((value < -16 || value > OOM_ADJUST_MAX) && value !== OOM_DISABLE) return -EINVAL;
-    const scaled = value === OOM_ADJUST_MAX ? OOM_MAX : Math.trunc((value * OOM_MAX) / -OOM_DISABLE);
-    return setOomScoreAdj(k, writer, task, scaled) || text.length;
-  },
-});
 
 const row = (name: string, value: string | number): string => `${name.padEnd(45)}:${String(value).padStart(21)}\n`;
 const milliseconds = (ns: number): string => `${Math.floor(ns / 1e6)}.${String(Math.floor(ns % 1e6)).padStart(6, "0")}`;

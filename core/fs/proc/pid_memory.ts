@@ -1,13 +1,12 @@
 /** /proc/PID/mem and pagemap: a process's memory and page table as files, at the offset of the address (proc(5)). */
 import { EACCES, EFAULT, EINVAL, EIO, ESRCH } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
-import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { PAGE_SIZE, TASK_SIZE } from "../../abi/limits.ts";
 import { getU32, putU64 } from "../../lib/bytes.ts";
 import type { Kernel } from "../../kernel.ts";
 import { peekUser } from "../../mm/access.ts";
-import { frameOf, frameExists } from "../../mm/page_alloc.ts";
-import { forEachPte, ptePfn, ptePresent } from "../../mm/page_table.ts";
+import { frameOf } from "../../mm/page_alloc.ts";
+import { forEachPte, PTE_SPECIAL, ptePfn, ptePresent } from "../../mm/page_table.ts";
 import { SCRATCH_BASE } from "../../mm/space.ts";
 import { copyFromUserPartial, copyToUser, writeUser } from "../../mm/usercopy.ts";
 import { vmaAt } from "../../mm/vma.ts";
@@ -17,31 +16,25 @@ import { walkContext } from "../fs_struct.ts";
 import { inodeOf } from "../inode.ts";
 import { hasCapability } from "../permission.ts";
 import { ptraceMayAccess } from "./access.ts";
+import { memLseek } from "./mem_lseek.ts";
 import { procPidFile } from "./registry.ts";
 
 /** One call moves at most this much: what is longer is short, as any read may be. */
 const CHUNK = 1 << 16;
 const ENTRY = 8;
 
-/** The process behind an open file: the last directory of the path that is a number; -ESRCH when it is gone. */
-function targetOf(k: Kernel, file: OpenFile): Task | number {
+/** The process behind an open file: the last directory of the path that is a number; null when it is gone. */
+function targetOf(k: Kernel, file: OpenFile): Task | null {
   const parts = inodeOf(k, file.inode).key.split("/");
   const task = k.state.sched.tasks.get(Number(parts[1] === "task" ? parts[2] : parts[0]));
-  return task === undefined || task.mm === 0 ? -ESRCH : task;
+  return task ?? null;
 }
 
+/** As Linux: a kernel thread's opens, and has nothing to read. */
 const open: FileOperations["open"] = (k, task, file) => {
   const target = targetOf(k, file);
-  if (typeof target === "number") return target;
-  return ptraceMayAccess(k, walkContext(k, task), target) ? 0 : -EACCES;
-};
-
-/** Any address is a position, also one above 2^63. */
-const llseek: FileOperations["llseek"] = (_k, _task, file, offset, whence) => {
-  if (whence !== SEEK_SET && whence !== SEEK_CUR) return -EINVAL;
-  const to = BigInt(offset) + (whence === SEEK_SET ? 0n : BigInt(file.pos));
-  file.pos = to >= 0n && to <= 0x1f_ffff_ffff_ffffn ? Number(to) : to;
-  return file.pos;
+  if (target === null) return -ESRCH;
+  return target.mm === 0 || ptraceMayAccess(k, walkContext(k, task), target) ? 0 : -EACCES;
 };
 
 /** The bytes at `addr` as far as they are mapped, page by page. */
@@ -60,10 +53,10 @@ function mappedBytes(k: Kernel, target: Task, addr: number, count: number): Uint
 
 fileOperations("proc.mem", {
   open,
-  llseek,
+  llseek: memLseek,
   read: (k, task, file, buf, count, at) => {
     const target = targetOf(k, file);
-    if (typeof target === "number") return 0;
+    if (target === null || target.mm === 0) return 0;
     if (count === 0) return 0;
     if (typeof at.pos === "bigint" || at.pos >= TASK_SIZE) return -EIO;
     const bytes = mappedBytes(k, target, at.pos, Math.min(count, CHUNK));
@@ -74,7 +67,7 @@ fileOperations("proc.mem", {
   },
   write: (k, task, file, buf, count, at) => {
     const target = targetOf(k, file);
-    if (typeof target === "number") return 0;
+    if (target === null || target.mm === 0) return 0;
     if (typeof at.pos === "bigint" || at.pos >= SCRATCH_BASE) return -EIO;
     const bytes = copyFromUserPartial(k, task, buf, Math.min(count, CHUNK));
     if (bytes.length === 0) return count === 0 ? 0 : -EFAULT;
@@ -91,20 +84,25 @@ const FILE_OR_SHARED = 1n << 61n;
 const EXCLUSIVE = 1n << 56n;
 const SOFT_DIRTY = 1n << 55n;
 
-/** One entry a page from `first` on: present, shared or of a file, mapped once, and the frame's number for those who may know. */
+/** What an entry of the page table tells: nothing, or a page that is there, how it is shared, and its frame for those who may know. */
+function entryOf(k: Kernel, low: number, high: number, showFrames: boolean): bigint {
+  if (!ptePresent(low)) return 0n;
+  const pfn = ptePfn(low, high);
+  // Of what a driver mapped by number, and of the zero page, nothing more is known.
+  const frame = (low & PTE_SPECIAL) === 0 ? frameOf(k.state.mm, pfn) : null;
+  const shared = frame !== null && frame.use !== "anon" ? FILE_OR_SHARED : 0n;
+  const once = frame !== null && frame.mapped === 1 ? EXCLUSIVE : 0n;
+  return PRESENT | SOFT_DIRTY | shared | once | (showFrames ? BigInt(pfn) : 0n);
+}
+
+/** One entry a page from `first` on. */
 function pagemap(k: Kernel, target: Task, first: number, count: number, showFrames: boolean): Uint8Array {
   const bytes = new Uint8Array(count * ENTRY);
   const space = k.state.mm.spaces.get(target.mm);
   if (space === undefined) return bytes;
   const start = first * PAGE_SIZE;
   forEachPte(k.state.mm, space, start, start + count * PAGE_SIZE, (table, index, addr) => {
-    const low = table[index];
-    if (!ptePresent(low)) return;
-    const pfn = ptePfn(low, table[index + 1]);
-    const frame = frameExists(k.state.mm, pfn) ? frameOf(k.state.mm, pfn) : null;
-    const shared = frame !== null && frame.use !== "anon" ? FILE_OR_SHARED : 0n;
-    const once = frame !== null && frame.mapped === 1 ? EXCLUSIVE : 0n;
-    putU64(bytes, (addr / PAGE_SIZE - first) * ENTRY, PRESENT | SOFT_DIRTY | shared | once | (showFrames ? BigInt(pfn) : 0n));
+    putU64(bytes, (addr / PAGE_SIZE - first) * ENTRY, entryOf(k, table[index], table[index + 1], showFrames));
   });
   for (let page = 0; page < count; page++) {
     const at = page * ENTRY;
@@ -116,10 +114,10 @@ function pagemap(k: Kernel, target: Task, first: number, count: number, showFram
 
 fileOperations("proc.pagemap", {
   open,
-  llseek,
+  llseek: memLseek,
   read: (k, task, file, buf, count, at) => {
     const target = targetOf(k, file);
-    if (typeof target === "number") return 0;
+    if (target === null || target.mm === 0) return 0;
     const pos = at.pos;
     if (typeof pos === "bigint" || pos % ENTRY !== 0 || count % ENTRY !== 0) return -EINVAL;
     const first = pos / ENTRY;

@@ -32,11 +32,12 @@ export function sysctlInteger(path: string, row: IntegerSysctl): void {
   integers.set(path, row);
   const { mode = 0o644, min = INT_MIN, max = INT_MAX, set } = row;
   const write = (k: Kernel, writer: Task, text: string): number => {
+    if (text === "") return 0;
     const value = firstNumber(text);
     if (value === null || value < min || value > max) return -EINVAL;
     if (set === undefined) k.state.drivers.sysctl.set(path, String(value));
     const result = set?.(k, value, writer) ?? 0;
-    return result < 0 ? result : text.length;
+    return result < 0 ? result : firstLength(text);
   };
   procFile(`sys/${path}`, (k) => `${sysctlValue(k, path)}\n`, { mode, ...((mode & 0o222) === 0 ? {} : { write }) });
 }
@@ -55,6 +56,9 @@ export function firstNumber(text: string): number | null {
   const parsed = kstrtoll(word, 0);
   return "errno" in parsed ? null : Number(parsed.value);
 }
+
+/** Of such a text, the characters that were looked at: the number, and the blanks around it. */
+const firstLength = (text: string): number => /^[ \t\n]*[^ \t\n\0]+[ \t\n]*/.exec(text)?.[0].length ?? 0;
 
 /** The file /proc/sys/PATH with several numbers, tabs between them; a write may give the first few. */
 export function sysctlIntegers(path: string, values: readonly number[] | ((k: Kernel) => readonly number[]), mode = 0o444): void {

@@ -19,14 +19,6 @@ const NUMBERS: { [directory: string]: { [name: string]: number } } = {
     split_lock_mitigate: 1, stack_tracer_enabled: 0, sysctl_writes_strict: 1, task_delayacct: 0, timer_migration: 1, traceoff_on_warning: 0,
     tracepoint_printk: 0, unknown_nmi_panic: 0, unprivileged_bpf_disabled: 2, warn_limit: 0, watchdog: 1, watchdog_thresh: 10,
   },
-  vm: {
-    admin_reserve_kbytes: 8192, compact_memory: 0, compact_unevictable_allowed: 1, compaction_proactiveness: 20, dirty_background_bytes: 0,
-    dirty_bytes: 0, dirtytime_expire_seconds: 43_200, extfrag_threshold: 500, hugetlb_optimize_vmemmap: 0, hugetlb_shm_group: 0, laptop_mode: 0,
-    legacy_va_layout: 0, memory_failure_early_kill: 0, memory_failure_recovery: 1, min_slab_ratio: 5, min_unmapped_ratio: 1, mmap_rnd_bits: 28,
-    mmap_rnd_compat_bits: 8, nr_hugepages_mempolicy: 0, nr_overcommit_hugepages: 0, numa_stat: 1, page_lock_unfairness: 5,
-    percpu_pagelist_high_fraction: 0, stat_interval: 1, stat_refresh: 0, unprivileged_userfaultfd: 0, user_reserve_kbytes: 131_072, watermark_boost_factor: 15_000,
-    watermark_scale_factor: 10, zone_reclaim_mode: 0,
-  },
   user: {
     max_cgroup_namespaces: 3760, max_inotify_instances: 128, max_inotify_watches: 65_536, max_ipc_namespaces: 3760, max_mnt_namespaces: 3760,
     max_net_namespaces: 3760, max_pid_namespaces: 3760, max_time_namespaces: 3760, max_user_namespaces: 3760, max_uts_namespaces: 3760,
@@ -39,8 +31,6 @@ sysctlText("kernel/arch", () => "x86_64");
 sysctlText("kernel/poweroff_cmd", () => "/sbin/poweroff");
 sysctlText("kernel/watchdog_cpumask", () => "0");
 sysctlText("kernel/seccomp/actions_avail", () => "kill_process kill_thread trap errno user_notif trace log allow");
-sysctlText("vm/numa_zonelist_order", () => "Node");
-sysctlIntegers("vm/lowmem_reserve_ratio", [256, 256, 32, 0, 0]);
 sysctlIntegers("kernel/cad_pid", [1]);
 sysctlIntegers("kernel/acct", [4, 2, 30]);
 for (const name of ["dev", "kernel/keys", "kernel/pty", "kernel/usermodehelper", "kernel/yama", "kernel/firmware_config"]) procDir(`sys/${name}`);

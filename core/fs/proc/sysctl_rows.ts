@@ -2,7 +2,7 @@
 import { setHungTaskTimeout } from "../../sched/hung_task.ts";
 import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
-import { MAX_MAP_COUNT, NGROUPS_MAX, NR_OPEN, PID_MAX_DEFAULT, PIPE_MAX_SIZE } from "../../abi/limits.ts";
+import { NGROUPS_MAX, NR_OPEN, PID_MAX_DEFAULT, PIPE_MAX_SIZE } from "../../abi/limits.ts";
 import { SOMAXCONN } from "../../abi/socket.ts";
 import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../abi/release.ts";
 import type { Kernel } from "../../kernel.ts";
@@ -133,36 +133,6 @@ sysctlInteger("fs/inotify/max_queued_events", { value: 16384, mode: READ_ONLY })
 sysctlInteger("fs/inotify/max_user_instances", { value: 128, mode: READ_ONLY });
 sysctlInteger("fs/inotify/max_user_watches", { value: 65536, mode: READ_ONLY });
 sysctlInteger("fs/epoll/max_user_watches", { value: (k) => Math.floor(totalPages(k.state.mm) * 4096 / 25 / 160), mode: READ_ONLY });
-
-sysctlInteger("vm/overcommit_memory", {
-  value: (k) => k.state.mm.overcommitMemory, min: 0, max: 2,
-  set: (k, value) => {
-    k.state.mm.overcommitMemory = value;
-    return 0;
-  },
-});
-sysctlInteger("vm/overcommit_ratio", {
-  value: (k) => k.state.mm.overcommitRatio, min: 0,
-  set: (k, value) => {
-    k.state.mm.overcommitRatio = value;
-    return 0;
-  },
-});
-sysctlInteger("vm/overcommit_kbytes", { value: 0, mode: READ_ONLY });
-sysctlInteger("vm/max_map_count", { value: MAX_MAP_COUNT, mode: READ_ONLY });
-sysctlInteger("vm/mmap_min_addr", { value: 65536, mode: READ_ONLY });
-sysctlInteger("vm/swappiness", { value: 60, min: 0, max: 200 });
-sysctlInteger("vm/vfs_cache_pressure", { value: 100, min: 0 });
-sysctlInteger("vm/page-cluster", { value: 3, min: 0 });
-sysctlInteger("vm/panic_on_oom", { value: 0, min: 0, max: 2 });
-sysctlInteger("vm/oom_kill_allocating_task", { value: 0 });
-sysctlInteger("vm/oom_dump_tasks", { value: 1 });
-sysctlInteger("vm/dirty_ratio", { value: 20, min: 0, max: 100 });
-sysctlInteger("vm/dirty_background_ratio", { value: 10, min: 0, max: 100 });
-sysctlInteger("vm/dirty_expire_centisecs", { value: 3000, min: 0 });
-sysctlInteger("vm/dirty_writeback_centisecs", { value: 500, min: 0 });
-sysctlInteger("vm/nr_hugepages", { value: 0, mode: READ_ONLY });
-sysctlInteger("vm/drop_caches", { value: 0, mode: 0o200, min: 1, max: 4 });
 
 sysctlInteger("net/core/somaxconn", { value: SOMAXCONN, mode: READ_ONLY });
 sysctlIntegers("net/ipv4/ip_local_port_range", [32768, 60999]);
