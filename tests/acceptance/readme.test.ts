@@ -81,3 +81,23 @@ test("the device that interrupts gives its characters", async () => {
     await server.end();
   }
 });
+
+test("the profiler's samples are those of the pages that were touched", async () => {
+  const server = await startServer();
+  try {
+    const { code, stdout, stderr } = await bash(labBlock("mp3").replace(/^SYSLAB=.*$/m, `SYSLAB=${server.url}`));
+    expect(stderr).toBe("");
+    const lines = stdout.split("\n").filter((line) => line !== "").map((line) => line.replace(/^\[ *\d+\.\d{6}\] /, "[] "));
+    expect(lines.splice(0, 6)).toEqual(Array<string>(6).fill(expect.stringMatching(/^store\(0x[0-9a-f]+, "x", 1\) = 1$/) as string));
+    expect(lines).toEqual([
+      "node",
+      'openat(AT_FDCWD, "/tmp/node", O_RDWR|O_SYNC) = 3',
+      ...["3 0 0", "0 0 0", "2 0 0", "0 0 0"].map((faults) => expect.stringMatching(new RegExp(`^\\d+ ${faults}$`)) as string),
+      expect.stringMatching(/^\[\] MODULE LOADED with BUFFER_SIZE=524288$/),
+      expect.stringMatching(/^\[\] Register Task:\d+$/),
+    ]);
+    expect(code).toBe(0);
+  } finally {
+    await server.end();
+  }
+});
