@@ -137,6 +137,22 @@ export function openFds(k: Kernel, task: Task): number[] {
   return open.sort((a, b) => a - b);
 }
 
+/** Descriptors that all tables may have together for one of them to be copied: forks would multiply them without end. */
+const DESCRIPTORS_MAX = 1 << 20;
+
+/** Whether there is room for a copy of the task's table, as of memory. */
+export function roomForFiles(k: Kernel, task: Task): boolean {
+  if (task.files === 0) return true;
+  let total = tableOf(k, task).fds.size;
+  for (const { fds } of k.state.fs.fdTables.values()) total += fds.size;
+  return total <= DESCRIPTORS_MAX;
+}
+
+/** The same where the task stops sharing its table, which copies it if others use it. */
+export function mayUnshareFiles(k: Kernel, task: Task): boolean {
+  return task.files === 0 || tableOf(k, task).refs === 1 || roomForFiles(k, task);
+}
+
 /** Gives `child` the parent's table, shared under CLONE_FILES, else a copy. */
 export function forkFiles(k: Kernel, parent: Task, child: Task, share: boolean): void {
   if (parent.files === 0) return;

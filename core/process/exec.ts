@@ -1,11 +1,11 @@
 /** Running another program in the same process (execve(2), fs/exec.c). */
-import { E2BIG, EACCES, EAGAIN, EFAULT, EINVAL, ELOOP, ENOEXEC, ETXTBSY } from "../abi/errno.ts";
+import { E2BIG, EACCES, EAGAIN, EFAULT, EINVAL, ELOOP, ENOEXEC, ENOMEM, ETXTBSY } from "../abi/errno.ts";
 import { MS_NOEXEC, MS_NOSUID } from "../abi/mount.ts";
 import { MAX_ARG_STRLEN, RLIMIT_STACK, TASK_COMM_LEN } from "../abi/limits.ts";
 import { SIGCHLD, SIGKILL } from "../abi/signal.ts";
 import { isRegular, isSymlink, S_ISGID, S_ISUID, S_IXGRP } from "../abi/stat.ts";
 import { placePath } from "../fs/d_path.ts";
-import { closeOnExec, unshareFiles } from "../fs/fd_table.ts";
+import { closeOnExec, mayUnshareFiles, unshareFiles } from "../fs/fd_table.ts";
 import { fsOf, treeRoot, walkContext } from "../fs/fs_struct.ts";
 import type { PathRef } from "../fs/inode.ts";
 import { computedType, mountOf, sbOf } from "../fs/mount.ts";
@@ -157,6 +157,7 @@ export function execve(k: Kernel, task: Task, { base, path, name, follow, argv: 
   if (typeof found === "number") return found;
   if (task.tid !== task.tgid) return -EINVAL;
   if (groupOf(k, task).exiting >= 0) return -EAGAIN;
+  if (!mayUnshareFiles(k, task)) return -ENOMEM;
   return enter(execSteps, {
     name, argv: found.argv, envp, program: { code: found.code, locals: found.locals }, exe: placePath(k, { mnt: node.mnt, dentry: node.dentry }, treeRoot(k)), ...setIds(k, task, node),
   });

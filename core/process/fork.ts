@@ -1,5 +1,5 @@
 /** Making a process or a thread out of the running one (clone(2), kernel/fork.c). */
-import { EAGAIN, EFAULT, EINVAL, ENFILE, EPERM, isErrno } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, ENFILE, ENOMEM, EPERM, isErrno } from "../abi/errno.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../abi/capability.ts";
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS, CLONE_NEWCGROUP, CLONE_NEWIPC,
@@ -7,7 +7,7 @@ import {
   CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, SCHED_FIFO, SCHED_RR,
 } from "../abi/clone.ts";
 import { RLIMIT_NPROC, TASK_SIZE } from "../abi/limits.ts";
-import { exitFiles, forkFiles, installFd, putFd, takeFd } from "../fs/fd_table.ts";
+import { exitFiles, forkFiles, installFd, putFd, roomForFiles, takeFd } from "../fs/fd_table.ts";
 import { filesLeft } from "../fs/file.ts";
 import { exitFs, forkFs } from "../fs/fs_struct.ts";
 import type { Kernel } from "../kernel.ts";
@@ -59,9 +59,10 @@ function checkFlags(k: Kernel, task: Task, { flags, tls }: CloneRequest): number
   // Differs from Linux: there are no namespaces.
   if (has(flags, CLONE_NEWUSER)) return -EINVAL;
   const { cred } = task;
-  if (userTasks(k, cred.uid) + 1 > rlimit(k, task, RLIMIT_NPROC) && cred.uid !== 0
-    && !capable(task, CAP_SYS_RESOURCE) && !capable(task, CAP_SYS_ADMIN)) return -EAGAIN;
+  if (cred.uid !== 0 && !capable(task, CAP_SYS_RESOURCE) && !capable(task, CAP_SYS_ADMIN)
+    && userTasks(k, cred.uid) + 1 > rlimit(k, task, RLIMIT_NPROC)) return -EAGAIN;
   if (k.state.sched.tasks.size >= PROCESS_LIMIT) return -EAGAIN;
+  if (!has(flags, CLONE_FILES) && !roomForFiles(k, task)) return -ENOMEM;
   if (NAMESPACES.some((flag) => has(flags, flag))) return capable(task, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
   return has(flags, CLONE_SETTLS) && (typeof tls === "bigint" || tls >= TASK_SIZE) ? -EPERM : 0;
 }

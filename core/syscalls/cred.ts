@@ -1,5 +1,5 @@
 /** Who a process is: user and group ids, supplementary groups, capabilities (credentials(7), capabilities(7)). */
-import { EFAULT, EINVAL, EPERM, ESRCH } from "../abi/errno.ts";
+import { EFAULT, EINVAL, ENOMEM, EPERM, ESRCH } from "../abi/errno.ts";
 import {
   CAP_FULL_SET, CAP_SETGID, CAP_SETPCAP, capUserDataLayout, capUserHeaderLayout, _LINUX_CAPABILITY_VERSION_1, _LINUX_CAPABILITY_VERSION_2,
   _LINUX_CAPABILITY_VERSION_3,
@@ -35,9 +35,13 @@ function sysGetgroups(k: Kernel, task: Task, [size, list]: [number, Addr]): numb
   return groups.length > 0 && give(k, task, list, bytes) !== 0 ? -EFAULT : groups.length;
 }
 
+/** Differs from Linux: every process has a list of its own, so it is no longer than this. */
+const GROUPS_KEPT = 1024;
+
 function sysSetgroups(k: Kernel, task: Task, [size, list]: [number, Addr]): number {
   if (!capable(task, CAP_SETGID)) return -EPERM;
   if (size < 0 || size > NGROUPS_MAX) return -EINVAL;
+  if (size > GROUPS_KEPT) return -ENOMEM;
   const bytes = copyFromUser(k, task, list, size * 4);
   if (typeof bytes === "number") return -EFAULT;
   const groups = Array.from({ length: size }, (_, at) => getU32(bytes, at * 4));

@@ -1,5 +1,5 @@
 /** open(2) and its kin, and closing. */
-import { EAGAIN, EFAULT, EINVAL, E2BIG } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, ENOMEM, E2BIG } from "../abi/errno.ts";
 import {
   __O_SYNC, __O_TMPFILE, AT_FDCWD, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, closeRangeFlags, FASYNC, O_ACCMODE, O_APPEND, O_CLOEXEC,
   O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY,
@@ -9,7 +9,7 @@ import {
 import { openHowLayout } from "../abi/flock.ts";
 import { decodeStruct } from "../abi/layout.ts";
 import { S_IALLUGO } from "../abi/stat.ts";
-import { closeFd, openFds, putFd, setCloexec, takeFd, unshareFiles } from "../fs/fd_table.ts";
+import { closeFd, mayUnshareFiles, openFds, putFd, setCloexec, takeFd, unshareFiles } from "../fs/fd_table.ts";
 import type { Addr } from "../fs/file.ts";
 import { fsOf } from "../fs/fs_struct.ts";
 import { installOpened, vfsOpen } from "../fs/open.ts";
@@ -96,6 +96,7 @@ function sysClose(k: Kernel, task: Task, [fd]: [number]): number {
 
 function sysCloseRange(k: Kernel, task: Task, [first, last, how]: [number, number, number]): number {
   if ((how & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0 || first > last) return -EINVAL;
+  if ((how & CLOSE_RANGE_UNSHARE) !== 0 && !mayUnshareFiles(k, task)) return -ENOMEM;
   if ((how & CLOSE_RANGE_UNSHARE) !== 0) unshareFiles(k, task);
   for (const fd of openFds(k, task)) {
     if (fd < first || fd > last) continue;

@@ -1,5 +1,5 @@
 /** Processes: fork(2), clone(2), execve(2), _exit(2), their ids, groups and sessions. */
-import { E2BIG, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ESRCH } from "../abi/errno.ts";
+import { E2BIG, EBADF, EFAULT, EINVAL, ENOENT, ENOMEM, ENOTDIR, EPERM, ESRCH } from "../abi/errno.ts";
 import {
   cloneArgsLayout, cloneFlags, CLONE_ARGS_SIZE_VER0, CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS, CLONE_INTO_CGROUP,
   CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT,
@@ -13,7 +13,7 @@ import { PAGE_SIZE, PATH_MAX } from "../abi/limits.ts";
 import { isDirectory } from "../abi/stat.ts";
 import { SIGCHLD, _NSIG } from "../abi/signal.ts";
 import { exitedStatus } from "../abi/wait.ts";
-import { fgetRaw, unshareFiles } from "../fs/fd_table.ts";
+import { fgetRaw, mayUnshareFiles, unshareFiles } from "../fs/fd_table.ts";
 import { fsOf, unshareFs } from "../fs/fs_struct.ts";
 import { inodeOf, type PathRef } from "../fs/inode.ts";
 import { bytesName } from "../fs/names.ts";
@@ -82,6 +82,7 @@ function sysUnshare(k: Kernel, task: Task, [bits]: [number]): number {
   const shared = (bits & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && groupOf(k, task).threads.length > 1;
   if (shared || (bits & CLONE_NEWUSER) !== 0) return -EINVAL;
   if ((bits & NAMESPACE_BITS) !== 0) return capable(task, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+  if ((bits & CLONE_FILES) !== 0 && !mayUnshareFiles(k, task)) return -ENOMEM;
   if ((bits & CLONE_FS) !== 0) unshareFs(k, task);
   if ((bits & CLONE_FILES) !== 0) unshareFiles(k, task);
   return 0;

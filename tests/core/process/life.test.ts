@@ -256,3 +256,31 @@ describe("descriptors of processes", () => {
     expect(m.broken()).toEqual([]);
   });
 });
+
+describe("what forks would multiply is bounded", () => {
+  test("descriptors of all tables together", () => {
+    const most = (1 << 19) + 1;
+    call(pid, "setrlimit", { resource: "RLIMIT_NOFILE", rlim: { rlim_cur: 1 << 20, rlim_max: 1 << 20 } });
+    expect(ret(pid, "dup2", { oldfd: 0, newfd: 3 })).toBe(3);
+    const { fs } = m.kernel.state;
+    const { fds } = fs.fdTables.get(taskOf(m.kernel, pid).files)!;
+    const file = fds.get(3)!;
+    const begun = fds.size;
+    for (let fd = 4; fds.size < most; fd++) fds.set(fd, file);
+    fs.files.get(Math.abs(file))!.refs += most - begun;
+    const thread = Number(ret(pid, "clone", { flags: "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD" }));
+    expect(ret(pid, "fork")).toBe("ENOMEM");
+    expect(ret(thread, "unshare", { flags: "CLONE_FILES" })).toBe("ENOMEM");
+    expect(ret(thread, "close_range", { first: 10, last: 4294967295, flags: "CLOSE_RANGE_UNSHARE" })).toBe("ENOMEM");
+    expect(ret(pid, "close_range", { first: 4, last: 4294967295 })).toBe(0);
+    expect(ret(pid, "fork")).toBeGreaterThan(0);
+    expect(m.broken()).toEqual([]);
+  });
+
+  test("supplementary groups of one process", () => {
+    const list = (size: number): Json => ({ base64: Buffer.alloc(size * 4, 1).toString("base64") });
+    expect(ret(pid, "setgroups", { size: 1024, list: list(1024) })).toBe(0);
+    expect(ret(pid, "setgroups", { size: 1025, list: list(1025) })).toBe("ENOMEM");
+    expect(ret(pid, "getgroups", { size: 0 })).toBe(1024);
+  });
+});
