@@ -2,6 +2,8 @@
 
 /** Small pieces share a chunk of this size; a larger piece gets one of its own. */
 const CHUNK = 4096;
+/** What a queue begins with that gets little: many connections only ever carry a line at a time. */
+const FIRST_CHUNK = 256;
 
 export interface ByteQueue {
   chunks: Uint8Array[];
@@ -32,7 +34,7 @@ export function append(queue: ByteQueue, bytes: Uint8Array): void {
       if (taken === bytes.length) return;
     }
   }
-  const chunk = emptyChunk(bytes.length - taken);
+  const chunk = chunks.length === 0 && bytes.length <= FIRST_CHUNK / 4 ? new Uint8Array(FIRST_CHUNK) : emptyChunk(bytes.length - taken);
   chunk.set(taken === 0 ? bytes : bytes.subarray(taken));
   chunks.push(chunk);
   queue.end = bytes.length - taken;

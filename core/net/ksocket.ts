@@ -25,7 +25,7 @@ import type { Task } from "../sched/task.ts";
 import { sleepOn, type SleepAction } from "../sched/wait_queue.ts";
 import { socketCreate, socketRelease } from "./create.ts";
 import { endpoint, inetSockaddr, type Endpoint } from "./inet_addr.ts";
-import { kernelMessage, userMessage, type Message } from "./message.ts";
+import { kernelMessage, kernelRoom, userMessage, type Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
 import { setOption } from "./sock_options.ts";
 import { socketOf } from "./socket.ts";
@@ -132,7 +132,7 @@ export const kernelSendmsg = steps<Transfer>("net.kernel_sendmsg", {
 
 /** Locals for kernelRecvmsg: at most `count` bytes. */
 export function kernelReceive(k: Kernel, socket: number, count: number, flags: number): Transfer {
-  return newTransfer(k, socket, kernelMessage(new Uint8Array(count)), flags, k.state.net.sockets.get(socket)?.options.rcvTimeoNs ?? 0);
+  return newTransfer(k, socket, kernelRoom(count), flags, k.state.net.sockets.get(socket)?.options.rcvTimeoNs ?? 0);
 }
 
 /** Waits for bytes (for all of them with MSG_WAITALL); answers how many came, 0 at the end. `kernelReceived` has them. */
@@ -140,8 +140,10 @@ export const kernelRecvmsg = steps<Transfer>("net.kernel_recvmsg", {
   receive: (k, task, { locals }) => {
     const got = receiveOrSleep(k, task, locals);
     // A signal that ends the sleep gives the partial count, so what has come is laid out before it.
-    const here = typeof got === "number" ? got : locals.msg.copied;
-    if (here > 0) k.state.net.received.set(task.tid, (locals.msg.bytes as Uint8Array).slice(0, here));
+    const over = typeof got === "number";
+    const here = over ? got : locals.msg.copied;
+    const { bytes } = locals.msg;
+    if (here > 0 && bytes !== null) k.state.net.received.set(task.tid, over && bytes.length === here ? bytes : bytes.slice(0, here));
     return got;
   },
 });

@@ -47,6 +47,26 @@ export function kernelMessage(bytes: Uint8Array): Message {
   };
 }
 
+/** A message that receives up to `count` bytes of the kernel's: room is made for those that come. */
+export function kernelRoom(count: number): Message {
+  return { ...kernelMessage(new Uint8Array(0)), total: count };
+}
+
+/** Puts kernel bytes behind those that a message has; its own array grows when they do not fit. */
+function putKernel(msg: Message, bytes: Uint8Array): number {
+  const held = msg.bytes ?? NOTHING;
+  const end = msg.copied + bytes.length;
+  if (held.length >= end) {
+    held.set(bytes, msg.copied);
+  } else {
+    msg.bytes = new Uint8Array(end);
+    msg.bytes.set(held);
+    msg.bytes.set(bytes, msg.copied);
+  }
+  msg.copied = end;
+  return bytes.length;
+}
+
 /** The next `count` bytes of a message to send, the caller's to keep; null when they cannot be read (EFAULT). */
 export function take(k: Kernel, task: Task, msg: Message, count: number): Uint8Array | null {
   if (msg.iov === null) {
@@ -116,11 +136,7 @@ function gather(k: Kernel, task: Task, msg: Message, iov: Iovec[], count: number
 
 /** Puts bytes into a message that receives; there is room. Answers how many, or -EFAULT when not even one could be written. */
 export function put(k: Kernel, task: Task, msg: Message, bytes: Uint8Array): number {
-  if (msg.iov === null) {
-    msg.bytes?.set(bytes, msg.copied);
-    msg.copied += bytes.length;
-    return bytes.length;
-  }
+  if (msg.iov === null) return putKernel(msg, bytes);
   let done = 0;
   while (done < bytes.length) {
     const buffer = msg.iov[msg.index];

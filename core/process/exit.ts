@@ -29,11 +29,6 @@ interface ExitLocals {
   group: boolean;
 }
 
-/** Threads that are not on their way out. */
-export function liveThreads(k: Kernel, group: ThreadGroup): Task[] {
-  return group.threads.map((tid) => taskOf(k, tid)).filter((task) => !task.exiting);
-}
-
 /** Files that the call under way held: the task dies inside it, as of an oops, and it never returns to put them. */
 function putHeldFiles(k: Kernel, task: Task): void {
   for (const { code, locals } of task.frames) {
@@ -74,7 +69,7 @@ export const exitSteps = steps<ExitLocals>("exit", {
     task.exiting = true;
     task.interrupted = false;
     recalcSignalPending(k, task);
-    if (liveThreads(k, group).length === 0) exitTimers(k, group);
+    if (group.threads.every((tid) => taskOf(k, tid).exiting)) exitTimers(k, group);
     else retargetSignals(k, group);
     leave(k, task, group);
     exitLocks(k, task);

@@ -50,8 +50,7 @@ export function printk(k: Kernel, level: number, text: string, facility = 0): vo
   const line = (text.endsWith("\n") ? text.slice(0, -1) : text).slice(0, LINE_MAX);
   log.records.push({ sequence: log.nextSequence++, ns: now(k), level, facility, text: line });
   log.bytes += line.length;
-  let dropped = 0;
-  while (log.bytes > LOG_BYTES) log.bytes -= log.records[dropped++].text.length;
-  if (dropped > 0) log.records.splice(0, dropped);
+  // One at a time, which moves nothing: a full ring loses about one line for each that comes.
+  while (log.bytes > LOG_BYTES) log.bytes -= log.records.shift()?.text.length ?? 0;
   if (k.state.sched.waitQueues.has(log.wait)) k.turn.logged = true;
 }

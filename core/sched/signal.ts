@@ -176,6 +176,7 @@ export function notify(k: Kernel, task: Task): void {
 
 /** A thread leaves the group: signals to all that it might have taken are pointed out to the others. */
 export function retargetSignals(k: Kernel, group: ThreadGroup): void {
+  if (group.pending.length === 0 && group.stopSignal === 0) return;
   for (const tid of group.threads) notify(k, taskOf(k, tid));
 }
 

@@ -25,6 +25,8 @@ function textOf(bytes: Uint8Array): string {
 
 interface ServeLocals extends WorkLocals {
   bytes?: Uint8Array;
+  /** The same as the log shows it. */
+  text?: string;
 }
 
 export const echoServerWorker = steps<ServeLocals>("kecho.echo_server_worker", {
@@ -35,12 +37,14 @@ export const echoServerWorker = steps<ServeLocals>("kecho.echo_server_worker", {
   },
   received: (k, task, { ret, locals }) => {
     const bytes = ret > 0 ? kernelReceived(k, task) : new Uint8Array(0);
-    say(k, `get request = ${textOf(bytes)}`);
+    const text = textOf(bytes);
+    say(k, `get request = ${text}`);
     if (ret <= 0) {
       if (ret < 0) complain(k, `get request error = ${ret}`);
       return to("leave");
     }
     locals.bytes = bytes;
+    locals.text = text;
     return NEXT;
   },
   send: (k, _task, { locals }) => {
@@ -50,7 +54,7 @@ export const echoServerWorker = steps<ServeLocals>("kecho.echo_server_worker", {
     return enter(kernelSendmsg, kernelSend(k, locals.arg, end < 0 ? bytes.slice() : bytes.slice(0, end), 0));
   },
   sent: (k, _task, { ret, locals }) => {
-    say(k, `send request = ${textOf(locals.bytes ?? new Uint8Array(0))}`);
+    say(k, `send request = ${locals.text ?? ""}`);
     if (ret >= 0) return to("receive");
     complain(k, `send request error = ${ret}`);
     return NEXT;
