@@ -10,7 +10,7 @@ import { putU32, putU64 } from "../lib/bytes.ts";
 import { must } from "../lib/assert.ts";
 import { copyToUser } from "../mm/usercopy.ts";
 import { current, type Task } from "../sched/task.ts";
-import { addWaitCallback, newWaitQueue, removeWaitCallback, wake, wakeCallback, type WaitQueue } from "../sched/wait_queue.ts";
+import { addWaitCallback, hasSleepers, newWaitQueue, removeWaitCallback, wake, wakeCallback, type WaitQueue } from "../sched/wait_queue.ts";
 import { anonFile } from "./anon_inode.ts";
 import { fileOf, fileOperations, opsOf, releaseWatchers, type Addr, type OpenFile, type PollResult } from "./file.ts";
 import { inodeOf } from "./inode.ts";
@@ -100,9 +100,16 @@ wakeCallback(CALLBACK, (k, id, key) => {
   // A one-shot that has fired hears nothing until it is set again.
   if ((item.events & ~PRIVATE) === 0) return !exclusive;
   if (key !== 0 && (key & item.events) === 0) return !exclusive;
+  const waited = hasSleepers(k, epollOf(fileOf(k, item.epoll)).wait);
   markReady(k, item);
-  return true;
+  return !exclusive || (waited && answers(item, key));
 });
+
+/** Whether what came is what an exclusive item waits for: others on the queue are woken when it is not (ep_poll_callback). */
+function answers({ events }: EpollItem, key: number): boolean {
+  const way = key & (EPOLLIN | EPOLLOUT);
+  return way === 0 || (way !== (EPOLLIN | EPOLLOUT) && (events & way) !== 0);
+}
 
 /** What epoll_ctl(2) is asked for. */
 export interface EpollRequest {

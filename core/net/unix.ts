@@ -156,14 +156,14 @@ function unixShutdown(k: Kernel, socket: Socket, how: number): number {
   return 0;
 }
 
-function streamPoll(_k: Kernel, socket: Socket): number {
+function streamPoll(k: Kernel, socket: Socket): number {
   const { shutdown } = socket;
   let mask = socket.err !== 0 ? POLLERR : 0;
   if (shutdown === SHUTDOWN_MASK) mask |= POLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
   if (unixOf(socket).queue.length > 0) mask |= POLLIN | POLLRDNORM;
   if (socket.sk === TCP_CLOSE && socket.type !== SOCK_DGRAM) mask |= POLLHUP;
-  if (unixWritable(socket)) mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
+  if (unixWritable(k, socket)) mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
   return mask;
 }
 

@@ -39,7 +39,7 @@ export function dgramSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   if (!mayAllocate(k, socket)) return notNow(msg, socket.writeWait, "sock_alloc_send_pskb");
   const sent = deliver(k, task, socket, msg, name);
   // As Linux: the buffer that was allocated for nothing is freed, and frees room (sock_wfree).
-  if (sent < 0 && (sent !== -EAGAIN || (flags & MSG_DONTWAIT) !== 0) && unixWritable(socket)) writeSpace(k, socket);
+  if (sent < 0 && (sent !== -EAGAIN || (flags & MSG_DONTWAIT) !== 0) && unixWritable(k, socket)) writeSpace(k, socket);
   return sent;
 }
 

@@ -25,7 +25,7 @@ export function removeMessage(k: Kernel, unix: Unix, message: UnixMessage, index
   const sender = k.state.net.sockets.get(message.sender);
   if (sender?.unix == null) return;
   sender.unix.allocated -= message.truesize;
-  if (unixWritable(sender)) writeSpace(k, sender);
+  if (unixWritable(k, sender)) writeSpace(k, sender);
 }
 
 /** Drops everything; descriptors under way are closed. Answers the connections that waited to be accepted. */
@@ -39,9 +39,9 @@ export function purgeMessages(k: Kernel, unix: Unix): number[] {
   return connections;
 }
 
-/** At most a quarter of the send buffer is in others' queues (unix_writable). */
-export function unixWritable(socket: Socket): boolean {
-  return socket.sk !== TCP_LISTEN && unixOf(socket).allocated * 4 <= socket.options.sndbuf;
+/** At most a quarter of the send buffer is in others' queues (unix_writable), and a message may be allocated: who polls must not spin. */
+export function unixWritable(k: Kernel, socket: Socket): boolean {
+  return socket.sk !== TCP_LISTEN && unixOf(socket).allocated * 4 <= socket.options.sndbuf && mayAllocate(k, socket);
 }
 
 /** Another message may be allocated (sock_alloc_send_pskb). */

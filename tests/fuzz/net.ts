@@ -3,7 +3,7 @@ import { shrink } from "./net/shrink.ts";
 import { actsOf, walk, type Count } from "./net/walk.ts";
 import { traced } from "./net/traced.ts";
 
-const WALK = 500;
+const WALK = 1000;
 const REPLAY_EVERY = 8;
 const SHRINK_MS = 60_000;
 const MOST_LINES = 80;

@@ -2,10 +2,10 @@
 import type { Chance } from "../chance.ts";
 
 const WEIGHTS = [
-  [8, "socket"], [6, "bind"], [6, "listen"], [12, "connect"], [12, "accept"], [5, "unconnect"], [6, "pair"], [3, "pipe"], [3, "eventfd"],
-  [70, "send"], [70, "receive"], [14, "sendto"], [14, "pass"], [14, "take"], [8, "write"], [8, "read"], [10, "shutdown"], [10, "close"],
-  [4, "dup"], [3, "fork"], [2, "exit"], [2, "kill"], [8, "option"], [6, "ask"], [4, "nonblock"], [6, "interrupt"], [4, "signal"],
-  [10, "advance"], [4, "epoll"], [24, "watch"], [30, "wait"], [8, "twice"], [12, "poll"], [6, "select"], [3, "together"], [1, "restart"], [1, "drain"], [2, "round"], [8, "join"],
+  [8, "socket"], [6, "bind"], [6, "listen"], [12, "connect"], [16, "accept"], [5, "unconnect"], [6, "pair"], [3, "pipe"], [3, "eventfd"],
+  [70, "send"], [70, "receive"], [14, "sendto"], [14, "pass"], [14, "take"], [8, "write"], [8, "read"], [5, "shutdown"], [7, "close"],
+  [4, "dup"], [4, "fork"], [1, "exit"], [1, "kill"], [8, "option"], [6, "ask"], [4, "nonblock"], [6, "interrupt"], [4, "signal"],
+  [10, "advance"], [4, "epoll"], [24, "watch"], [30, "wait"], [8, "twice"], [12, "poll"], [6, "select"], [3, "together"], [1, "restart"], [1, "drain"], [2, "round"], [8, "join"], [7, "serve"],
 ] as const;
 
 export type Kind = (typeof WEIGHTS)[number][1];
@@ -23,7 +23,7 @@ export interface Act {
 }
 
 const BUDGETS = [200_000, 200_000, 200_000, 1000, 17, 1];
-const SIZES = [1, 4, 7, 60, 60, 300, 300, 1000, 4096, 5000, 20_000, 70_000, 200_000];
+const SIZES = [1, 4, 7, 60, 60, 300, 300, 300, 1000, 1000, 4096, 4096, 5000, 5000, 20_000, 20_000, 70_000, 200_000, 1_000_000];
 
 export function anyAct(c: Chance): Act {
   const size = c.pick(SIZES);

@@ -18,7 +18,6 @@ export const fires = ({ events }: EpollItem): boolean => (events & ~PRIVATE) !==
 export class Edges {
   /** What was so of every watched file after the last step. */
   private seen = new Map<number, Seen>();
-  private pressed = false;
   /** Items that epoll_wait told in this step. */
   readonly told = new Set<number>();
   private readonly world: World;
@@ -34,8 +33,7 @@ export class Edges {
     const { epollItems } = k.state.fs;
     const now = new Map<number, Seen>();
     for (const { file } of epollItems.values()) if (!now.has(file)) now.set(file, { mask: maskOf(k, file), arrived: this.arrived(file) });
-    // A bound on all sockets' memory comes and goes without waking anybody.
-    const steady = this.pressed === this.world.pressed();
+    const steady = !this.world.pressed();
     for (const item of epollItems.values()) {
       if (item.ready || !fires(item) || this.told.has(item.id)) continue;
       const mask = wants(k, item);
@@ -49,7 +47,6 @@ export class Edges {
       if ((mask & READ) !== 0 && after.arrived > before.arrived) throw new Fault(`item ${item.id} lost the arrival of bytes`);
     }
     this.seen = now;
-    this.pressed = this.world.pressed();
     this.told.clear();
   }
 

@@ -9,7 +9,7 @@ import { Polling } from "./polling.ts";
 import { isByteStream, Streams } from "./streams.ts";
 import { base64, type About, type Fd, World } from "./world.ts";
 
-const MOST_PROCESSES = 6;
+const MOST_PROCESSES = 8;
 const MOST_FDS = 40;
 const PORTS = [2000, 2001, 2002];
 const NAMES = ["@a", "@b", "@c", "/tmp/s", "/tmp/t"];
@@ -40,7 +40,9 @@ export class Moves {
     const free = world.free();
     if (world.tasks().length < 2 || (free.length === 0 && world.tasks().length < MOST_PROCESSES)) return world.createProcess();
     if (AMONG_ALL.has(act.kind)) return this.general(act);
-    const task = among(free, act.who);
+    const wanted = NEEDS[act.kind];
+    const able = wanted === undefined ? free : free.filter((one) => world.fds(one).some(wanted));
+    const task = among(able.length > 0 ? able : free, act.who);
     if (task === undefined) return this.interrupt(act);
     const fds = world.fds(task);
     if (fds.length === 0 && act.kind !== "pair") return this.socket(task, act);
@@ -75,7 +77,7 @@ export class Moves {
     const any = among(fds, act.fd) as Fd;
     switch (act.kind) {
       case "socket": return this.socket(task, act);
-      case "pair": if (fds.length < MOST_FDS) world.call(task, "socketpair", { domain: "AF_UNIX", type: nonblocking(["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET"][size % 3], flags) }); return;
+      case "pair": return this.pair(task, act);
       case "pipe": if (fds.length < MOST_FDS) world.call(task, "pipe2", { flags: "O_NONBLOCK" }); return;
       case "eventfd": if (fds.length < MOST_FDS) world.call(task, "eventfd2", { initval: size % 3, flags: "EFD_NONBLOCK" }); return;
       case "bind": if (socket !== undefined) world.call(task, "bind", { sockfd: socket.fd, addr: address(socket, act) }); return;
@@ -85,7 +87,8 @@ export class Moves {
       case "accept": return this.accept(task, fds, act);
       case "send": case "write": return this.send(task, often(flags, 7, 3) ? socket : among(sockets.filter(ready), act.fd), any, act);
       case "receive": case "read": case "take": return this.receive(task, often(flags, 7, 3) ? socket : among(sockets.filter(ready), act.fd), any, act);
-      case "join": return this.join(task);
+      case "join": return this.join(task, act);
+      case "serve": return this.serve(task, act);
       case "sendto": case "pass": return this.sendmsg(task, fds, act);
       case "shutdown": if (socket !== undefined) world.call(task, "shutdown", { sockfd: socket.fd, how: ["SHUT_RD", "SHUT_WR", "SHUT_WR", "SHUT_RDWR"][flags % 4] }); return;
       case "close": return world.call(task, "close", { fd: any.fd });
@@ -108,11 +111,18 @@ export class Moves {
     this.world.call(task, "socket", { domain, type: nonblocking(type, flags) });
   }
 
+  private pair(task: Task, { size, flags }: Act): void {
+    if (this.world.fds(task).length > MOST_FDS - 2) return;
+    this.world.call(task, "socketpair", { domain: "AF_UNIX", type: nonblocking(["SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET"][size % 3], flags) }, ({ sv, errno }) => {
+      if (errno === null && often(flags, 8, 50)) for (const fd of sv as number[]) this.world.call(task, "setsockopt", { sockfd: fd, level: "SOL_SOCKET", optname: "SO_SNDBUF", optval: size % 9000 });
+    });
+  }
+
   private connect(task: Task, sockets: Fd[], act: Act): void {
     const fresh = sockets.filter(({ socket }) => socket?.state === "unconnected" && socket.sk !== TCP_LISTEN);
     const chosen = among(fresh, act.fd) ?? among(sockets, act.fd);
     if (chosen?.socket == null) return;
-    this.world.call(task, "connect", { sockfd: chosen.fd, addr: address(chosen, act) }, undefined, { what: "connect", socket: chosen.socket.id });
+    this.world.call(task, "connect", { sockfd: chosen.fd, addr: this.towards(chosen, act) }, undefined, { what: "connect", socket: chosen.socket.id });
   }
 
   private unconnect(task: Task, socket: Fd | undefined): void {
@@ -121,8 +131,7 @@ export class Moves {
   }
 
   private accept(task: Task, fds: Fd[], act: Act): void {
-    const listeners = fds.filter(({ socket }) => socket?.sk === TCP_LISTEN);
-    const chosen = among(listeners, act.fd);
+    const chosen = among(fds.filter(listens), act.fd);
     if (chosen?.socket == null || fds.length >= MOST_FDS) return;
     this.world.call(task, "accept4", { sockfd: chosen.fd, flags: often(act.flags, 1, 50) ? "SOCK_NONBLOCK" : "0" }, undefined, { what: "accept", socket: chosen.socket.id });
   }
@@ -256,7 +265,7 @@ export class Moves {
   }
 
   /** A connection whose two ends the process keeps. */
-  private join(task: Task): void {
+  private join(task: Task, { size, flags }: Act): void {
     const { world } = this;
     if (world.fds(task).length > MOST_FDS - 3) return;
     const addr = { sin_family: "AF_INET", sin_port: 2011, sin_addr: "127.0.0.1" };
@@ -269,7 +278,33 @@ export class Moves {
       { call: "connect", args: { sockfd: { ret: 4 }, addr } },
       { call: "accept4", args: { sockfd: { ret: 0 }, flags: "0" } },
       { call: "close", args: { fd: { ret: 0 } } },
+      ...(often(flags, 8, 70) ? [
+        { call: "setsockopt", args: { sockfd: { ret: 4 }, level: "SOL_SOCKET", optname: "SO_SNDBUF", optval: size % 5000 } },
+        { call: "setsockopt", args: { sockfd: { ret: 6 }, level: "SOL_SOCKET", optname: "SO_RCVBUF", optval: flags % 5000 } },
+      ] : []),
     ]);
+  }
+
+  /** A listener of some kind, with a short queue. */
+  private serve(task: Task, act: Act): void {
+    const { world } = this;
+    if (world.fds(task).length > MOST_FDS - 1) return;
+    const [domain, type] = ([["AF_INET", "SOCK_STREAM"], ["AF_INET", "SOCK_STREAM"], ["AF_UNIX", "SOCK_STREAM"], ["AF_UNIX", "SOCK_SEQPACKET"]] as const)[act.size % 4];
+    const addr = domain === "AF_INET" ? { sin_family: domain, sin_port: 0, sin_addr: "127.0.0.1" } : { sun_family: domain, sun_path: `@l${act.other % 7}` };
+    world.batch(task, [
+      { call: "socket", args: { domain, type: nonblocking(type, act.flags) } },
+      { call: "bind", args: { sockfd: { ret: 0 }, addr } },
+      { call: "listen", args: { sockfd: { ret: 0 }, backlog: act.flags % 3 } },
+    ]);
+  }
+
+  /** The address of somebody who listens and whom the socket could reach, or any. */
+  private towards({ socket, fd, file }: Fd, act: Act): Json {
+    const listeners = [...this.world.k.state.net.sockets.values()].filter(({ sk, family, type }) => sk === TCP_LISTEN && family === socket?.family && type === socket.type);
+    const found = often(act.flags, 9, 75) ? among(listeners, act.other) : undefined;
+    if (found?.inet != null) return { sin_family: "AF_INET", sin_port: found.inet.localPort, sin_addr: "127.0.0.1" };
+    const name = found?.unix?.name ?? null;
+    return name === null ? address({ socket, fd, file }, act) : { sun_family: "AF_UNIX", sun_path: name.replace("\0", "@") };
   }
 
   /** A connection from its first to its last packet, with bytes both ways. */
@@ -303,15 +338,23 @@ const PURGING: ReadonlySet<Kind> = new Set(["close", "kill", "exit", "connect", 
 
 /** Sockets that bytes may cross. */
 function ready({ socket }: Fd): boolean {
-  return socket !== null && (socket.state === "connected" || socket.udp !== null || (socket.unix?.peer ?? 0) !== 0);
+  return socket !== null && ((socket.state === "connected" && socket.unix === null) || socket.udp !== null || (socket.unix?.peer ?? 0) !== 0);
 }
+
+const listens = ({ socket }: Fd): boolean => socket?.sk === TCP_LISTEN;
+const watches = ({ file }: Fd): boolean => file.ops === "eventpoll";
+
+/** What a process must have for an act to mean something. */
+const NEEDS: { [kind in Kind]?: (fd: Fd) => boolean } = {
+  send: ready, write: ready, receive: ready, read: ready, take: ready, pass: ready, shutdown: ready, accept: listens, wait: watches, twice: watches,
+};
 
 function nonblocking(type: string, flags: number): string {
   return often(flags, 5, 50) ? `${type}|SOCK_NONBLOCK` : type;
 }
 
 function sendFlags(flags: number): string {
-  return often(flags, 6, 40) ? "MSG_NOSIGNAL|MSG_DONTWAIT" : "MSG_NOSIGNAL";
+  return often(flags, 6, 25) ? "MSG_NOSIGNAL|MSG_DONTWAIT" : "MSG_NOSIGNAL";
 }
 
 function address({ socket }: Fd, { other, flags }: Act): Json {

@@ -5,7 +5,7 @@ import type { EpollItem } from "../../../core/fs/eventpoll.ts";
 import { opsOf } from "../../../core/fs/file.ts";
 import type { Kernel } from "../../../core/kernel.ts";
 import { protocolOf } from "../../../core/net/proto.ts";
-import type { Socket } from "../../../core/net/socket.ts";
+import { underPressure, type Socket } from "../../../core/net/socket.ts";
 import {
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED, TCP_CLOSE_WAIT, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from "../../../core/net/tcp_states.ts";
@@ -32,7 +32,7 @@ export function socketMask(k: Kernel, socket: Socket): number {
   if (unix === null) return 0;
   let mask = ended | (unix.queue.length > 0 ? READ : 0);
   if (sk === TCP_CLOSE && socket.type !== SOCK_DGRAM) mask |= POLLHUP;
-  if (sk === TCP_LISTEN || unix.allocated * 4 > socket.options.sndbuf) return mask;
+  if (sk === TCP_LISTEN || unix.allocated * 4 > socket.options.sndbuf || (unix.allocated > 0 && underPressure(k))) return mask;
   const peer = socket.proto === "unix_stream" ? null : (k.state.net.sockets.get(unix.peer)?.unix ?? null);
   return peer !== null && peer.peer !== socket.id && peer.queue.length > peer.backlog ? mask : mask | WRITE | POLLWRBAND;
 }
@@ -45,7 +45,7 @@ function readable(k: Kernel, socket: Socket): boolean {
 
 function writeable(k: Kernel, { tcp, options }: Socket): boolean {
   const queued = tcp?.send.length ?? 0;
-  const limit = k.state.net.memory > k.state.machine.ramMiB * (1 << 17) ? Math.min(4096, options.sndbuf) : options.sndbuf;
+  const limit = underPressure(k) ? Math.min(4096, options.sndbuf) : options.sndbuf;
   return limit - queued >= queued >> 1;
 }
 
@@ -87,22 +87,24 @@ export function checkSleepers(world: World): void {
   }
 }
 
-function awake({ k }: World, { about, tid }: Pending): string | null {
+function awake(world: World, { about, tid }: Pending): string | null {
+  const { k } = world;
+  const foretold = world.pressed() ? ~(WRITE | POLLWRBAND) : ~0;
   const task = k.state.sched.tasks.get(tid);
   if (task?.state !== "sleeping") return task?.state === "stopped" ? null : `is ${task?.state ?? "gone"}`;
   if (about.what === "other") return null;
   if (about.what === "poll") {
-    const one = about.asked.find(({ file, events }) => (maskOf(k, file) & events) !== 0);
+    const one = about.asked.find(({ file, events }) => (maskOf(k, file) & events & foretold) !== 0);
     return one === undefined ? null : `file ${one.file} is ready`;
   }
-  if (about.what === "epoll") return (maskOf(k, about.file) & POLLIN) === 0 ? null : `epoll ${about.file} has something to tell`;
+  if (about.what === "epoll") return (maskOf(k, about.file) & POLLIN) === 0 || world.pressed() ? null : `epoll ${about.file} has something to tell`;
   const socket = k.state.net.sockets.get(about.socket);
   if (socket === undefined) return `socket ${about.socket} is gone`;
   const over = socket.err !== 0 ? "it has an error" : null;
   switch (about.what) {
     case "accept": return (socket.tcp?.acceptQueue.length ?? socket.unix?.queue.length ?? 0) > 0 ? "a connection waits" : socket.sk !== TCP_LISTEN ? "it does not listen" : null;
     case "receive": return over ?? asleepReceive(k, socket);
-    case "send": return over ?? asleepSend(k, socket);
+    case "send": return over ?? asleepSend(k, socket, world.pressed());
     case "connect": return over ?? (socket.tcp !== null && socket.sk !== TCP_SYN_SENT ? "it has connected" : null);
   }
 }
@@ -114,12 +116,12 @@ function asleepReceive(k: Kernel, socket: Socket): string | null {
   return (socket.udp?.queue.length ?? socket.unix?.queue.length ?? 0) > 0 ? "something is there" : null;
 }
 
-function asleepSend(k: Kernel, socket: Socket): string | null {
+function asleepSend(k: Kernel, socket: Socket, pressed: boolean): string | null {
   if ((socket.shutdown & SEND_SHUTDOWN) !== 0) return "it is shut";
   if (socket.tcp !== null) {
     if (socket.sk === TCP_SYN_SENT) return null;
-    return socket.sk !== TCP_ESTABLISHED && socket.sk !== TCP_CLOSE_WAIT ? "it is not connected" : writeable(k, socket) ? "there is room" : null;
+    return socket.sk !== TCP_ESTABLISHED && socket.sk !== TCP_CLOSE_WAIT ? "it is not connected" : writeable(k, socket) && !pressed ? "there is room" : null;
   }
-  if (socket.proto === "unix_stream") return (socketMask(k, socket) & POLLOUT) !== 0 ? "there is room" : null;
+  if (socket.proto === "unix_stream") return (socketMask(k, socket) & POLLOUT) !== 0 && !pressed ? "there is room" : null;
   return null;
 }

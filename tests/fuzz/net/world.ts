@@ -47,6 +47,7 @@ export class World {
   /** The UDP port that this step's datagram went to; 0 for none. */
   target = 0;
   private calls = 0;
+  private wasPressed = false;
   /** System calls that were made, and those that succeeded. */
   made = 0;
   succeeded = 0;
@@ -137,9 +138,13 @@ export class World {
     }
   }
 
-  /** Sockets get little now, for all together hold much. */
+  /**
+   * Sockets once got little, for all together held much. That this ends wakes nobody: a writer with bytes on their way waits
+   * until they are read.
+   */
   pressed(): boolean {
-    return underPressure(this.k);
+    this.wasPressed ||= underPressure(this.k);
+    return this.wasPressed;
   }
 
   restart(): void {
