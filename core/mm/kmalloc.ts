@@ -10,6 +10,7 @@ import { kernelBug, hashedAddress, warnAlloc, warnOnce } from "./alloc_report.ts
 import { allocationTrace, type AllocationTrace } from "./alloc_trace.ts";
 import { allocFrames, frameBytes, putFrame, readFrame } from "./page_alloc.ts";
 import { newCache, orderOf, putObject, slabWithRoom, takeObject, type KmemCache } from "./slab.ts";
+import { FIRST_OBJECT } from "./state.ts";
 
 /** An allocation; `kmalloc` answers its id, 0 when memory is out. */
 export interface KernelObject {
@@ -157,7 +158,7 @@ export function kfree(k: Kernel, id: number): void {
 /** As a hardened SLUB: a second free is a BUG, a pointer that leads to no slab a warning. */
 function badFree(k: Kernel, id: number): void {
   assert(callerOf(k, current(k)).endsWith("]"), `no kernel object ${id} to free`);
-  if (id > 0 && id < k.state.mm.nextObject) return kernelBug(k, { file: "mm/slub.c", line: 440, symbol: "__slab_free+0x22f/0x370" }, ["kfree+0x71/0x110"]);
+  if (id >= FIRST_OBJECT && id < k.state.mm.nextObject) return kernelBug(k, { file: "mm/slub.c", line: 440, symbol: "__slab_free+0x22f/0x370" }, ["kfree+0x71/0x110"]);
   const told = warnOnce(k, "kfree.pointer", "", { file: "mm/slab_common.c", line: 974, symbol: "free_large_kmalloc+0x5e/0x70" }, ["kfree+0x71/0x110"]);
   if (told) printk(k, WARNING, `object pointer: 0x${hashedAddress(k, BigInt(id))}`);
 }

@@ -72,6 +72,10 @@ export function reservedPagesOf(machine: Machine): number {
   return 1024 + machine.ramMiB * 4;
 }
 
+/** Numbers that nothing else is likely to be: kmemleak looks for them in what modules keep. */
+export const FIRST_OBJECT = 0x0b1e_c000;
+const FIRST_VMALLOC = 0x3a11_0000;
+
 export function mmInit(machine: Machine): MmState {
   return {
     ramPages: machine.ramMiB * 256,
@@ -80,8 +84,8 @@ export function mmInit(machine: Machine): MmState {
     used: { anon: 0, file: 0, shmem: 0, table: 0, slab: 0, kernel: 0 },
     spaces: new Map(), nextSpace: 1,
     shmem: new Map(), nextShmem: 1,
-    objects: new Map(), nextObject: 1, caches: new Map(),
-    vmalloc: new Map(), nextVmalloc: 1, vmallocEnd: 0, vmallocHoles: [],
+    objects: new Map(), nextObject: FIRST_OBJECT, caches: new Map(),
+    vmalloc: new Map(), nextVmalloc: FIRST_VMALLOC, vmallocEnd: 0, vmallocHoles: [],
     kmemleak: { enabled: true, scanSecs: 600 }, allocWarnings: newRatelimit(machine.hz, { seconds: 10, burst: 1 }),
     nextAnonVma: 1,
     vmaCount: 0, mappedInodes: new Map(),

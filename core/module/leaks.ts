@@ -1,18 +1,17 @@
-/** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code. */
+/** What a module forgot to take with it: device numbers, nodes, classes, /proc and debugfs entries that still lead to its code, memory. */
 import type { Kernel } from "../kernel.ts";
 import { codeModule } from "../fs/file_code.ts";
 import { freeIrq } from "../irq/interrupt.ts";
 import { queuesOf } from "../irq/owned.ts";
-import { objectsOf } from "../mm/kmalloc.ts";
 import { freeLocksOf } from "../sched/locks.ts";
 import { dropRcuCallbacks } from "../sched/rcu.ts";
 import { cancelTimer } from "../time/timer.ts";
 import { printk } from "../sched/printk.ts";
 import { isCodeOf } from "./gone.ts";
+import { reportOrphans } from "./kmemleak.ts";
 import type { Module } from "./state.ts";
 
 const ERR = 3;
-const INFO = 6;
 
 /** Whether the file operations named so belong to the module. */
 function isOf(k: Kernel, module: Module, ops: string): boolean {
@@ -37,6 +36,7 @@ export function registrationsOf(k: Kernel, module: Module): string[] {
   if (callbacks > 0) found.push(`${callbacks} RCU callback${callbacks > 1 ? "s" : ""}`);
   for (const { callback } of k.state.time.timers.values()) if (isCodeOf(callback, module.name)) found.push(`hrtimer '${callback}'`);
   for (const { name } of queuesOf(k, module.name)) found.push(`work queue '${name}'`);
+  for (const { name, owner } of k.state.mm.caches.values()) if (owner === module.name) found.push(`slab cache '${name}'`);
   return found;
 }
 
@@ -59,11 +59,11 @@ export function disarm(k: Kernel, module: string): void {
   for (const { id, callback } of [...k.state.time.timers.values()]) if (isCodeOf(callback, module)) cancelTimer(k, id);
 }
 
-/** Memory that the module asked for and never gave back: kmalloc objects and vmalloc areas. */
-export function memoryOf(k: Kernel, module: Module): number {
-  let areas = 0;
-  for (const { owner } of k.state.mm.vmalloc.values()) if (owner === module.name) areas++;
-  return objectsOf(k, module.name).length + areas;
+/** Pages that the module took from the page allocator and never gave back: kmemleak does not follow these. */
+function pagesOf(k: Kernel, module: string): number {
+  let pages = 0;
+  for (const object of k.state.mm.objects.values()) if (object.owner === module && object.cache === "" && object.trace === null) pages += object.pages;
+  return pages;
 }
 
 /**
@@ -71,7 +71,9 @@ export function memoryOf(k: Kernel, module: Module): number {
  * Differs from Linux, which says nothing of registrations until somebody runs into the freed code.
  */
 export function leftBehind(k: Kernel, module: Module): void {
-  for (const what of registrationsOf(k, module)) printk(k, ERR, `${module.name}: module leaves ${what} behind`);
-  const lost = memoryOf(k, module);
-  if (lost > 0) printk(k, INFO, `kmemleak: ${lost} new suspected memory leaks (see /sys/kernel/debug/kmemleak)`);
+  const { name } = module;
+  for (const what of registrationsOf(k, module)) printk(k, ERR, `${name}: module leaves ${what} behind`);
+  const pages = pagesOf(k, name);
+  if (pages > 0) printk(k, ERR, `${name}: module leaves ${pages} page${pages > 1 ? "s" : ""} behind`);
+  reportOrphans(k, name);
 }
