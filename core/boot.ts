@@ -76,7 +76,9 @@ function startThreads(k: Kernel): void {
     start(`cpuhp/${cpu}`, `migration/${cpu}`);
     bootCpuThreads(k, cpu);
   }
-  start("kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback", "kcompactd0", "kswapd0");
+  start("kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback", "kcompactd0");
+  const kswapd = kthread(k, "kswapd0");
+  if (typeof kswapd === "object") k.state.mm.kswapd = kswapd.tid;
   bootUnbound(k);
 }
 

@@ -5,7 +5,7 @@ import type { Hooks } from "./hooks.ts";
 import { workerRunning, workerSleeping } from "./irq/pool.ts";
 import { doSoftirq, irqEnter, irqExit, raiseSoftirq } from "./irq/softirq.ts";
 import type { Kernel } from "./kernel.ts";
-import { unmapFileRange } from "./mm/rmap.ts";
+import { unmapFileRange } from "./mm/unmap_mapping.ts";
 import { modulePut, tryModuleGet } from "./module/refcount.ts";
 import { startProgram } from "./process/exec.ts";
 import { beginOf } from "./programs/image.ts";

@@ -36,7 +36,7 @@ function sleepers(k: Kernel): string[] {
     for (const queue of sleep.queues) expected.set(queue, [...(expected.get(queue) ?? []), task.tid]);
     const timer = sleep.timer === 0 ? null : k.state.time.timers.get(sleep.timer);
     if (timer === undefined) wrong.push(`task ${task.tid} sleeps with timer ${sleep.timer}, which is not armed`);
-    if (timer !== null && timer !== undefined && (timer.callback !== "sleep.timeout" || timer.arg !== task.tid || timer.expiresNs !== sleep.untilNs)) {
+    if (timer !== null && timer !== undefined && (!["sleep.timeout", "sleep.io"].includes(timer.callback) || timer.arg !== task.tid || timer.expiresNs !== sleep.untilNs)) {
       wrong.push(`task ${task.tid} sleeps with timer ${sleep.timer} of somebody else`);
     }
   }
@@ -100,7 +100,7 @@ function clocks(k: Kernel): string[] {
   const wrong: string[] = [];
   const { tasks, cpus } = k.state.sched;
   for (const cpu of cpus) {
-    const sum = cpu.userNs + cpu.niceNs + cpu.systemNs + cpu.idleNs + cpu.irqNs + cpu.softirqNs;
+    const sum = cpu.userNs + cpu.niceNs + cpu.systemNs + cpu.idleNs + cpu.iowaitNs + cpu.irqNs + cpu.softirqNs;
     if (sum !== cpu.clockNs) wrong.push(`CPU ${cpu.id} stands at ${cpu.clockNs} and accounts for ${sum}`);
     const fair = [...(cpu.curr === 0 ? [] : [cpu.curr]), ...cpu.fair].map((tid) => tasks.get(tid)).filter((task) => task !== undefined);
     const load = fair.filter(isFair).reduce((total, task) => total + weightOf(task), 0);

@@ -49,6 +49,8 @@ export interface Turn {
   beganNs: number;
   /** The preemption count of the interrupt under way; a task's own is in the task. */
   preemptCount: number;
+  /** When the disk is done with what the running step asked of it, kernel time in ns; 0 for nothing. */
+  ioUntilNs: number;
   /** A log record came while somebody sleeps on /dev/kmsg; `handle` wakes them. */
   logged: boolean;
 }

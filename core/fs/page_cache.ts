@@ -4,7 +4,11 @@ import { MAJOR, MINOR } from "../abi/dev_t.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
-import { allocFrame, frameBytes, putFrame, readFrame } from "../mm/page_alloc.ts";
+import { lruAdd } from "../mm/lru.ts";
+import { allocFrame, frameBytes, frameOf } from "../mm/page_alloc.ts";
+import { wholeBytes, zeroPage } from "../mm/page_content.ts";
+import { peekShmem, putShmemPage, shmemFrame } from "../mm/shmem_swap.ts";
+import { slotOf } from "../mm/swap.ts";
 import { pathOf } from "./d_path.ts";
 import { fileOf } from "./file.ts";
 import { treeRoot } from "./fs_struct.ts";
@@ -17,31 +21,37 @@ import type { SuperBlock } from "./mount.ts";
  */
 export const MAX_FILE_SIZE = 2 ** 53 - PAGE_SIZE;
 
-export const zeroPage = new Uint8Array(PAGE_SIZE);
-
 export function sbOfInode(k: Kernel, inode: Inode): SuperBlock {
   return must(k.state.fs.superBlocks, inode.sb);
 }
 
-/** The bytes of one page of a file, only to be read; a hole is zeros. */
+/**
+ * The bytes of one page of a file, only to be read; a hole is zeros. A page in swap comes back into memory, and is read where it
+ * is when memory is out.
+ */
 export function pageBytes(k: Kernel, inode: Inode, pgoff: number): Uint8Array {
-  const pfn = inode.pages?.get(pgoff);
-  return pfn === undefined ? zeroPage : readFrame(k, pfn);
+  const held = inode.pages?.get(pgoff);
+  if (inode.pages === null || held === undefined) return zeroPage;
+  const pfn = held > 0 ? held : shmemFrame(k, inode.pages, inode.id, pgoff);
+  return peekShmem(k, pfn > 0 ? pfn : held);
 }
 
-/** The frame of a page, allocated if it is a hole; -ENOSPC when the file system is full, -ENOMEM when memory is. */
+/**
+ * The frame of a page, allocated if it is a hole; -ENOSPC when the file system is full, -ENOMEM when memory is. Whoever may
+ * cause faults before it is done with the frame takes a reference.
+ */
 export function pageForWrite(k: Kernel, inode: Inode, pgoff: number): number {
   const pages = inode.pages as Map<number, number>;
-  const known = pages.get(pgoff);
-  if (known !== undefined) return known;
-  const set = inode.reserved?.get(pgoff);
-  if (set !== undefined) {
-    inode.reserved?.delete(pgoff);
-    pages.set(pgoff, set);
-    return set;
-  }
-  const pfn = newPage(k, inode);
-  if (pfn > 0) pages.set(pgoff, pfn);
+  const known = shmemFrame(k, pages, inode.id, pgoff);
+  if (known !== 0) return known > 0 ? known : -ENOMEM;
+  let pfn = inode.reserved?.get(pgoff);
+  if (pfn === undefined) {
+    pfn = newPage(k, inode);
+    if (pfn < 0) return pfn;
+  } else inode.reserved?.delete(pgoff);
+  const { mm } = k.state;
+  lruAdd(mm, pfn, frameOf(mm, pfn), inode.id, pgoff);
+  pages.set(pgoff, pfn);
   return pfn;
 }
 
@@ -77,7 +87,7 @@ export function freePages(k: Kernel, sb: SuperBlock, inode: Inode, first: number
       ? Array.from({ length: end - first }, (_, at) => first + at).filter((pgoff) => pages.has(pgoff))
       : [...pages.keys()].filter((pgoff) => pgoff >= first && pgoff < end);
     for (const pgoff of gone) {
-      putFrame(k, must(pages, pgoff));
+      putShmemPage(k, must(pages, pgoff));
       pages.delete(pgoff);
     }
     sb.usedPages -= gone.length;
@@ -86,8 +96,13 @@ export function freePages(k: Kernel, sb: SuperBlock, inode: Inode, first: number
 
 /** Zeroes the bytes from `from` to before `to` of one page, if it is there. */
 export function zeroRange(k: Kernel, inode: Inode, from: number, to: number): void {
-  const pfn = inode.pages?.get(Math.floor(from / PAGE_SIZE));
-  if (pfn !== undefined && to > from) frameBytes(k, pfn).fill(0, from % PAGE_SIZE, (from % PAGE_SIZE) + (to - from));
+  const pgoff = Math.floor(from / PAGE_SIZE);
+  const held = inode.pages?.get(pgoff);
+  if (inode.pages === null || held === undefined || to <= from) return;
+  const pfn = held > 0 ? held : shmemFrame(k, inode.pages, inode.id, pgoff);
+  // Where no memory is left to bring it to, its place in swap is changed.
+  const bytes = pfn > 0 ? frameBytes(k, pfn) : wholeBytes(slotOf(k.state.mm, -held));
+  bytes.fill(0, from % PAGE_SIZE, (from % PAGE_SIZE) + (to - from));
 }
 
 /** Up to `count` bytes of a file at `pos`, fewer at its end; holes are zeros. */
@@ -155,7 +170,7 @@ export function fileMapName(k: Kernel, fileId: number): { major: number; minor: 
 /** Every frame that the page cache and pipes hold, one item a reference. Hook of memory management. */
 export function* pageCacheFrames(k: Kernel): Iterable<number> {
   for (const inode of k.state.fs.inodes.values()) {
-    if (inode.pages !== null) yield* inode.pages.values();
+    if (inode.pages !== null) for (const held of inode.pages.values()) if (held > 0) yield held;
     if (inode.reserved !== null) yield* inode.reserved.values();
   }
   for (const { ring, spare } of k.state.fs.pipes.values()) {

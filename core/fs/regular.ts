@@ -6,7 +6,7 @@ import {
 import { PAGE_SIZE, RLIMIT_FSIZE } from "../abi/limits.ts";
 import { SIGXFSZ } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
-import { frameBytes } from "../mm/page_alloc.ts";
+import { frameBytes, getFrame, putFrame } from "../mm/page_alloc.ts";
 import { genericFileMmap } from "../mm/shmem_ops.ts";
 import { copyToUser, readUser } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
@@ -80,7 +80,10 @@ function writeUserBytes(k: Kernel, task: Task, inode: Inode, buf: number, count:
       failure = pfn;
       break;
     }
+    // Reading the buffer may take memory back, but not this page.
+    getFrame(k, pfn);
     const copied = readUser(k, task, buf + done, frameBytes(k, pfn), offset, wanted).done;
+    putFrame(k, pfn);
     // A bad buffer leaves no page behind.
     if (copied === 0 && fresh) freePages(k, sbOfInode(k, inode), inode, pgoff, pgoff + 1);
     done += copied;

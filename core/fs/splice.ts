@@ -7,6 +7,7 @@ import { MAX_RW_COUNT, PAGE_SIZE } from "../abi/limits.ts";
 import { SIGPIPE } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
 import { allocFrame, frameBytes, getFrame, readFrame } from "../mm/page_alloc.ts";
+import { shmemFrame } from "../mm/shmem_swap.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import { enter, enterKept, steps, to, type SyscallResult } from "../sched/steps.ts";
@@ -202,8 +203,9 @@ function takeSlot(
   k: Kernel, file: OpenFile, read: NonNullable<FileOperations["spliceRead"]>, pos: number, count: number,
 ): PipeBuffer | number {
   const inode = inodeOf(k, file.inode);
-  const cached = inode.pages?.get(Math.floor(pos / PAGE_SIZE));
-  if (cached !== undefined && pos < inode.size) {
+  const pgoff = Math.floor(pos / PAGE_SIZE);
+  const cached = inode.pages === null ? 0 : shmemFrame(k, inode.pages, inode.id, pgoff);
+  if (cached > 0 && pos < inode.size) {
     getFrame(k, cached);
     return { pfn: cached, offset: pos % PAGE_SIZE, len: Math.min(count, inode.size - pos), merge: false, packet: false };
   }

@@ -11,8 +11,9 @@ import { MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { mmap } from "../mm/mmap.ts";
-import { readFrame, ZERO_PFN } from "../mm/page_alloc.ts";
 import { newShmem, putShmem, shmemOf, shmemPage } from "../mm/shmem.ts";
+import { peekShmem } from "../mm/shmem_swap.ts";
+import { rescue } from "../mm/vmscan.ts";
 import { spaceOf } from "../mm/space.ts";
 import { unmap } from "../mm/unmap.ts";
 import { copyFromUser, copyToUser, type Addr } from "../mm/usercopy.ts";
@@ -64,7 +65,7 @@ vmOperations("shm", {
   fault: (k, vma, { pgoff }) => shmemPage(k, vma.shmem, pgoff),
   peek(k, vma, pgoff) {
     const object = shmemOf(k, vma.shmem);
-    return pgoff >= object.pages ? null : readFrame(k, object.frames.get(pgoff) ?? ZERO_PFN);
+    return pgoff >= object.pages ? null : peekShmem(k, object.frames.get(pgoff) ?? 0);
   },
   name: (k, vma) => shmemOf(k, vma.shmem).name,
 });
@@ -162,13 +163,15 @@ function answer(k: Kernel, task: Task, buf: Addr, bytes: Uint8Array, ret: number
 
 function usage(k: Kernel): Uint8Array {
   let total = 0;
-  let resident = 0;
+  let held = 0;
+  let swapped = 0;
   for (const { shmem } of k.state.ipc.shm.values()) {
     const object = shmemOf(k, shmem);
     total += object.pages;
-    resident += object.frames.size;
+    held += object.frames.size;
+    for (const page of object.frames.values()) if (page < 0) swapped++;
   }
-  return encodeStruct(shmInfoLayout, { used_ids: k.state.ipc.shm.size, shm_tot: total, shm_rss: resident });
+  return encodeStruct(shmInfoLayout, { used_ids: k.state.ipc.shm.size, shm_tot: total, shm_rss: held - swapped, shm_swp: swapped });
 }
 
 function status(k: Kernel, task: Task, id: number, cmd: number, buf: Addr): number {
@@ -203,7 +206,7 @@ function change(k: Kernel, task: Task, id: number, cmd: number, buf: Addr): numb
   return 0;
 }
 
-/** Marks the segment as locked: its pages never leave memory here anyway. */
+/** Keeps the segment's pages in memory, or lets go of them. */
 function lock(k: Kernel, task: Task, id: number, locked: boolean): number {
   const segment = ipcFind(k.state.ipc.shm, id);
   if (typeof segment === "number") return segment;
@@ -213,5 +216,8 @@ function lock(k: Kernel, task: Task, id: number, locked: boolean): number {
     if (locked && rlimit(k, task, RLIMIT_MEMLOCK) === 0) return -EPERM;
   }
   perm.mode = locked ? perm.mode | SHM_LOCKED : perm.mode & ~SHM_LOCKED;
+  const object = shmemOf(k, segment.shmem);
+  object.locked = locked;
+  if (!locked) for (const held of object.frames.values()) if (held > 0) rescue(k, held);
   return 0;
 }

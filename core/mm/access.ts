@@ -6,8 +6,9 @@ import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { outsideAccess, type BadAccess } from "./fault.ts";
 import { readFrame, readPhysical, ZERO_PFN } from "./page_alloc.ts";
-import { findTable, pteIndex, ptePfn, ptePresent } from "./page_table.ts";
+import { findTable, isSwapEntry, pteIndex, ptePfn, ptePresent } from "./page_table.ts";
 import type { AddressSpace } from "./space.ts";
+import { peekSlot } from "./swap.ts";
 import { readUser, writeUser, type Addr } from "./usercopy.ts";
 import { pgoffAt, vmaAt, vmOpsOf, type Vma } from "./vma.ts";
 
@@ -90,7 +91,9 @@ function peekPage(k: Kernel, space: AddressSpace, addr: number): Uint8Array | nu
   const table = findTable(k.state.mm, space, addr);
   if (table !== null) {
     const index = pteIndex(addr);
-    if (ptePresent(table[index])) return readPhysical(k.state.mm, ptePfn(table[index], table[index + 1]));
+    const pfn = ptePfn(table[index], table[index + 1]);
+    if (ptePresent(table[index])) return readPhysical(k.state.mm, pfn);
+    if (isSwapEntry(table[index])) return peekSlot(k.state.mm, pfn);
   }
   return peekMapped(k, vma, addr);
 }

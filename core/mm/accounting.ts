@@ -6,6 +6,7 @@ import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 import { totalPages } from "./page_alloc.ts";
 import type { AddressSpace } from "./space.ts";
+import { swapPages } from "./swap.ts";
 import { VM_EXEC, VM_GROWSDOWN, VM_NORESERVE, VM_SHARED, VM_WRITE } from "./vma.ts";
 
 function isData(flags: number): boolean {
@@ -49,16 +50,16 @@ export function isAccountable(flags: number): boolean {
 
 /** Pages that all processes together may be promised when overcommit is off. */
 export function commitLimitPages(k: Kernel): number {
-  const { mm, machine } = k.state;
+  const { mm } = k.state;
   const { overcommitKbytes } = mm.vm;
   const ram = overcommitKbytes > 0 ? Math.floor(overcommitKbytes / 4) : Math.floor((totalPages(mm) * mm.overcommitRatio) / 100);
-  return ram + machine.swapMiB * 256;
+  return ram + swapPages(k);
 }
 
 /** Promises `pages`; false when the overcommit mode forbids it (__vm_enough_memory): by default only what could never be had. */
 export function promisePages(k: Kernel, pages: number): boolean {
-  const { mm, machine } = k.state;
-  if (mm.overcommitMemory === 0 && pages > totalPages(mm) + machine.swapMiB * 256) return false;
+  const { mm } = k.state;
+  if (mm.overcommitMemory === 0 && pages > totalPages(mm) + swapPages(k)) return false;
   if (mm.overcommitMemory === 2 && mm.committedPages + pages > commitLimitPages(k)) return false;
   mm.committedPages += pages;
   return true;

@@ -7,16 +7,20 @@ import { charge, costs } from "../sched/cost.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
 import { accountVm, promisePages } from "./accounting.ts";
-import { allocFrame, copyFrame, frameExists, frameOf, getFrame, putFrame, ZERO_PFN } from "./page_alloc.ts";
+import { lruAdd, lruMove, UNEVICTABLE } from "./lru.ts";
+import { allocFrame, copyFrame, frameExists, frameOf, getFrame, putFrame, ZERO_PFN, type PageFrame } from "./page_alloc.ts";
 import {
-  findTable, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, ptePresent, setPte,
+  findTable, isSwapEntry, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, ptePresent, setPte,
 } from "./page_table.ts";
 import { mapFrame, pteBits, pteNx, unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
+import { leaveCache, slotOf, swapFull } from "./swap.ts";
+import { swapPage } from "./swap_in.ts";
 import {
   pgoffAt, STACK_GUARD_GAP, vmaPages, vmOpsOf,
   VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SHARED, VM_WRITE, type Vma,
 } from "./vma.ts";
+import type { MmState } from "./state.ts";
 import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 
 export type Access = "read" | "write" | "exec";
@@ -72,18 +76,26 @@ export function handleFault(k: Kernel, task: Task, addr: number | bigint, access
 export function faultPage(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number, write: boolean,
 ): "minor" | "major" | "sigbus" | "oom" {
-  k.state.mm.events.pgfault++;
+  const { mm } = k.state;
+  mm.events.pgfault++;
+  const { pswpin } = mm.events;
   const table = makeTable(k, space, addr);
   if (table === null) return "oom";
   const index = pteIndex(addr);
   const low = table[index];
-  const result = !ptePresent(low)
-    ? vma.ops === "" ? faultAnonymous(k, space, vma, table, index, write) : faultMapped(k, task, space, vma, table, index, addr, write)
-    : write && (low & PTE_RW) === 0 ? writeProtected(k, space, vma, table, index)
+  const result = isSwapEntry(low) ? faultSwapped(k, space, vma, table, index, addr, write)
+    : !ptePresent(low) ? vma.ops === "" ? faultAnonymous(k, space, vma, table, index, addr, write) : faultMapped(k, task, space, vma, table, index, addr, write)
+    : write && (low & PTE_RW) === 0 ? writeProtected(k, space, vma, table, index, addr)
     : touch(table, index, write);
   if (result !== "minor") return result;
-  task.minFlt++;
-  return "minor";
+  if ((vma.flags & VM_LOCKED) !== 0) lockPage(mm, table, index);
+  if (mm.events.pswpin === pswpin) {
+    task.minFlt++;
+    return "minor";
+  }
+  mm.events.pgmajfault++;
+  task.majFlt++;
+  return "major";
 }
 
 type Filled = "minor" | "sigbus" | "oom";
@@ -94,16 +106,48 @@ function touch(table: Uint32Array, index: number, write: boolean): Filled {
 }
 
 /** A fresh anonymous page: the shared zero page until somebody writes. */
-function faultAnonymous(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, write: boolean): Filled {
+function faultAnonymous(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number, write: boolean): Filled {
   if (!write) {
     setPte(table, index, ZERO_PFN, pteBits(vma.flags) | PTE_SPECIAL, pteNx(vma.flags));
     return "minor";
   }
   const pfn = allocFrame(k, { use: "anon" });
   if (pfn === 0) return "oom";
-  prepareAnon(k, space, vma);
-  mapFrame(k, space, table, index, pfn, pteBits(vma.flags) | PTE_RW | PTE_DIRTY, pteNx(vma.flags));
+  mapAnon(k, space, vma, table, index, addr, pfn, pteNx(vma.flags));
   return "minor";
+}
+
+/** Maps a fresh anonymous page that is written (folio_add_new_anon_rmap). */
+function mapAnon(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number, pfn: number, nx: boolean): void {
+  const { mm } = k.state;
+  prepareAnon(k, space, vma);
+  lruAdd(mm, pfn, frameOf(mm, pfn), 0, pgoffAt(vma, addr));
+  mapFrame(k, space, table, index, pfn, pteBits(vma.flags) | PTE_RW | PTE_DIRTY, nx);
+}
+
+/** A page that went to swap comes back, perhaps from the cache; who writes to one that is nobody else's gets it at once (do_swap_page). */
+function faultSwapped(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number, write: boolean): Filled {
+  const { mm } = k.state;
+  const low = table[index];
+  const slot = ptePfn(low, table[index + 1]);
+  const pfn = swapPage(k, slot, pgoffAt(vma, addr));
+  // The OOM killer may have taken the entry meanwhile, and this process with it.
+  if (pfn === 0 || table[index] !== low) return "oom";
+  getFrame(k, pfn);
+  mapFrame(k, space, table, index, pfn, pteBits(vma.flags), pteNx(vma.flags));
+  space.swapEnts--;
+  slotOf(mm, slot).refs--;
+  if (slotOf(mm, slot).refs === 0 && (write || swapFull(k))) leaveCache(k, slot);
+  return write ? writeProtected(k, space, vma, table, index, addr) : "minor";
+}
+
+/** A page of locked memory is nobody's to reclaim (mlock_folio). */
+export function lockPage(mm: MmState, table: Uint32Array, index: number): void {
+  const low = table[index];
+  if (!ptePresent(low) || (low & PTE_SPECIAL) !== 0) return;
+  const pfn = ptePfn(low, table[index + 1]);
+  const page = frameOf(mm, pfn).lru;
+  if (page !== null && page.list !== UNEVICTABLE) lruMove(mm, pfn, page, UNEVICTABLE);
 }
 
 /**
@@ -119,21 +163,21 @@ function faultMapped(
   const found = operations.fault?.(k, vma, { task, addr, pgoff: pgoffAt(vma, addr), write }) ?? "sigbus";
   if (typeof found === "string") return found;
   const nx = pteNx(vma.flags);
+  getFrame(k, found.pfn);
   if (!copy) {
-    getFrame(k, found.pfn);
     const writable = own && (vma.flags & VM_WRITE) !== 0 ? PTE_RW : 0;
     mapFrame(k, space, table, index, found.pfn, pteBits(vma.flags) | writable | (write ? PTE_DIRTY : 0), nx);
     return "minor";
   }
   const pfn = copyOf(k, found.pfn);
+  putFrame(k, found.pfn);
   if (pfn === 0) return "oom";
-  prepareAnon(k, space, vma);
-  mapFrame(k, space, table, index, pfn, pteBits(vma.flags) | PTE_RW | PTE_DIRTY, nx);
+  mapAnon(k, space, vma, table, index, addr, pfn, nx);
   return "minor";
 }
 
 /** A write to a page that is present and not writable (do_wp_page): the last user of an anonymous page keeps it, others get a copy. */
-function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number): Filled {
+function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32Array, index: number, addr: number): Filled {
   const { mm } = k.state;
   const low = table[index];
   const pfn = ptePfn(low, table[index + 1]);
@@ -144,7 +188,7 @@ function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
   }
   if (counted) {
     const frame = frameOf(mm, pfn);
-    if (frame.use === "anon" && frame.refs === 1) {
+    if (frame.use === "anon" && isAlone(k, frame)) {
       mm.events.pgreuse++;
       table[index] = low | PTE_RW | PTE_DIRTY | PTE_ACCESSED;
       return "minor";
@@ -159,11 +203,17 @@ function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
     putFrame(k, copied);
     return "oom";
   }
-  prepareAnon(k, space, vma);
   const nx = (table[index + 1] & PTE_NX) !== 0;
   unmapEntry(k, space, table, index);
-  mapFrame(k, space, table, index, copied, pteBits(vma.flags) | PTE_RW | PTE_DIRTY, nx);
+  mapAnon(k, space, vma, table, index, addr, copied, nx);
   return "minor";
+}
+
+/** Whether one entry alone holds an anonymous page; a place in swap that nobody else needs is given up for it. */
+function isAlone(k: Kernel, frame: PageFrame): boolean {
+  const slot = frame.lru?.swap ?? 0;
+  if (slot !== 0 && frame.refs === 2 && slotOf(k.state.mm, slot).refs === 0) leaveCache(k, slot);
+  return frame.refs === 1;
 }
 
 /** Holds a page while memory is sought for its copy. */

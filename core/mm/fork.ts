@@ -9,10 +9,11 @@ import { fatalSignalPending } from "../sched/wait_queue.ts";
 import { accountVm, promisePages } from "./accounting.ts";
 import { frameOf } from "./page_alloc.ts";
 import {
-  forEachPte, freeTables, freeTop, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, setPte,
+  forEachPte, freeTables, freeTop, isSwapEntry, makeTable, PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_RW, PTE_SPECIAL, pteIndex, ptePfn, setPte,
 } from "./page_table.ts";
 import { mapFrame } from "./pte_map.ts";
 import { newSpace, spaceOf, type AddressSpace } from "./space.ts";
+import { getSlot } from "./swap.ts";
 import { removeVma, zapRange } from "./unmap.ts";
 import {
   getVma, kernelVmasLeft, linkVma, unlinkVmas, vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED, VM_LOCKONFAULT, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
@@ -90,11 +91,16 @@ function copyPages(k: Kernel, from: AddressSpace, to: AddressSpace, vma: Vma): b
     }
     // The OOM killer may have taken the page while a table was made.
     if (table[index] === 0) return;
-    if (cow) table[index] &= ~PTE_RW;
+    if (cow) table[index] &= ~PTE_RW; // a swap entry has no such bit
     const low = table[index];
     const pfn = ptePfn(low, table[index + 1]);
     const nx = (table[index + 1] & PTE_NX) !== 0;
     const at = pteIndex(addr);
+    if (isSwapEntry(low)) {
+      getSlot(mm, pfn);
+      to.swapEnts++;
+      return setPte(target, at, pfn, low & 0xfff, nx);
+    }
     count++;
     if ((low & PTE_SPECIAL) !== 0) return setPte(target, at, pfn, low & 0xfff, nx);
     frameOf(mm, pfn).refs++;

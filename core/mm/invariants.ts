@@ -3,7 +3,8 @@ import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { frameExists, freePages, totalPages, type FrameUse, type PageFrame } from "./page_alloc.ts";
 import { slabInvariants } from "./slab_invariants.ts";
-import { PTE_SPECIAL, ptePfn } from "./page_table.ts";
+import { isSwapEntry, PTE_SPECIAL, ptePfn } from "./page_table.ts";
+import { reclaimInvariants } from "./reclaim_invariants.ts";
 import { rssPages, type AddressSpace } from "./space.ts";
 import { vmaAt, vmaPages, VM_ACCOUNT, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
 import { allVmas } from "./vma_list.ts";
@@ -13,6 +14,8 @@ interface Found {
   refs: Map<number, number>;
   mapped: Map<number, number>;
   owned: Set<number>;
+  /** Names of slots in swap, by slot. */
+  slots: Map<number, number>;
 }
 
 function count(map: Map<number, number>, pfn: number): void {
@@ -23,7 +26,7 @@ function count(map: Map<number, number>, pfn: number): void {
 export function mmInvariants(k: Kernel): string[] {
   const { mm } = k.state;
   const wrong: string[] = [];
-  const found: Found = { refs: new Map(), mapped: new Map(), owned: new Set() };
+  const found: Found = { refs: new Map(), mapped: new Map(), owned: new Set(), slots: new Map() };
   const own = (pfn: number): void => {
     count(found.refs, pfn);
     found.owned.add(pfn);
@@ -32,7 +35,14 @@ export function mmInvariants(k: Kernel): string[] {
     checkVmas(k, space, wrong);
     checkTables(k, space, found, wrong);
   }
-  for (const object of mm.shmem.values()) for (const pfn of object.frames.values()) count(found.refs, pfn);
+  for (const object of mm.shmem.values()) for (const held of object.frames.values()) {
+    if (held < 0) count(found.slots, -held);
+    else count(found.refs, held);
+  }
+  for (const { pages } of k.state.fs.inodes.values()) {
+    for (const held of pages?.values() ?? []) if (held < 0) count(found.slots, -held);
+  }
+  for (const { pfn } of mm.swap.slots.values()) if (pfn !== 0) count(found.refs, pfn);
   for (const object of mm.objects.values()) {
     for (let page = 0; object.cache === "" && page < object.pages; page++) own(object.phys / PAGE_SIZE + page);
   }
@@ -41,6 +51,7 @@ export function mmInvariants(k: Kernel): string[] {
   for (const pfn of k.tables.hooks.pageCacheFrames(k)) own(pfn);
   checkFrames(k, found, wrong);
   checkHolders(k, wrong);
+  wrong.push(...reclaimInvariants(k, found.slots));
   return wrong;
 }
 
@@ -116,6 +127,7 @@ function addPages(sums: { total: number; data: number; exec: number; stack: numb
 function checkTables(k: Kernel, space: AddressSpace, found: Found, wrong: string[]): void {
   const { mm } = k.state;
   let tables = 0;
+  let swapEnts = 0;
   const rss = { anon: 0, file: 0, shmem: 0 };
   const visitTable = (pfn: number, base: number, span: number): void => {
     count(found.refs, pfn);
@@ -135,6 +147,11 @@ function checkTables(k: Kernel, space: AddressSpace, found: Found, wrong: string
         continue;
       }
       if (vmaAt(space, addr) === null) wrong.push(`page ${addr.toString(16)} of space ${space.id} lies in no VMA`);
+      if (isSwapEntry(low)) {
+        count(found.slots, target);
+        swapEnts++;
+        continue;
+      }
       if ((low & PTE_SPECIAL) !== 0) continue;
       count(found.refs, target);
       count(found.mapped, target);
@@ -143,6 +160,7 @@ function checkTables(k: Kernel, space: AddressSpace, found: Found, wrong: string
     }
   };
   if (space.pgd !== 0) visitTable(space.pgd, 0, PAGE_SIZE * 512 ** 3);
+  if (swapEnts !== space.swapEnts) wrong.push(`space ${space.id} counts ${space.swapEnts} pages in swap, ${swapEnts} are found`);
   if (tables !== space.tables) wrong.push(`space ${space.id} counts ${space.tables} page tables, ${tables} are found`);
   if (rss.anon !== space.rssAnon || rss.file !== space.rssFile || rss.shmem !== space.rssShmem) {
     wrong.push(`space ${space.id} counts ${space.rssAnon}+${space.rssFile}+${space.rssShmem} pages present, ` +

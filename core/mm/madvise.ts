@@ -12,11 +12,14 @@ import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
+import { waitForDisk } from "./disk.ts";
 import { faultPage } from "./fault.ts";
 import { pageAlign } from "./mmap.ts";
 import { changeFlags } from "./mprotect.ts";
+import { forEachPte, PTE_ACCESSED, PTE_SPECIAL, ptePfn, ptePresent } from "./page_table.ts";
+import { deactivatePage, reclaimPage } from "./vmscan.ts";
 import { punchShmem } from "./shmem.ts";
-import { unmapShmemRange } from "./rmap.ts";
+import { unmapShmemRange } from "./unmap_mapping.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { zapRange } from "./unmap.ts";
 import {
@@ -85,12 +88,31 @@ function adviseVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: 
     case MADV_FREE:
       // Differs from Linux: the pages go at once, not when memory is short.
       return vma.ops !== "" ? -EINVAL : dropPages(k, space, vma, start, end, advice);
-    case MADV_COLD: case MADV_PAGEOUT: return (vma.flags & (VM_LOCKED | VM_PFNMAP)) !== 0 ? -EINVAL : 0;
+    case MADV_COLD: case MADV_PAGEOUT: return coolPages(k, space, vma, start, end, advice === MADV_PAGEOUT);
     case MADV_COLLAPSE: return vma.ops !== "" || (vma.flags & VM_NOHUGEPAGE) !== 0 ? -EINVAL : 0;
     // Differs from Linux: pages are not read ahead, and equal pages are not merged.
     case MADV_WILLNEED: case MADV_MERGEABLE: case MADV_UNMERGEABLE: return 0;
     default: return adviseFlags(k, task, space, vma, start, end, advice);
   }
+}
+
+/** MADV_COLD: pages are the first to be reclaimed; MADV_PAGEOUT: they are reclaimed now, where nobody else maps them (madvise_cold_or_pageout). */
+function coolPages(k: Kernel, space: AddressSpace, vma: Vma, start: number, end: number, out: boolean): number {
+  if ((vma.flags & (VM_LOCKED | VM_PFNMAP)) !== 0) return -EINVAL;
+  const { mm } = k.state;
+  const pfns: number[] = [];
+  forEachPte(mm, space, start, end, (table, index) => {
+    const low = table[index];
+    if (!ptePresent(low) || (low & PTE_SPECIAL) !== 0) return;
+    table[index] = low & ~PTE_ACCESSED;
+    pfns.push(ptePfn(low, table[index + 1]));
+  });
+  for (const pfn of pfns) {
+    if (out) reclaimPage(k, pfn);
+    else deactivatePage(k, pfn);
+  }
+  if (out) waitForDisk(k);
+  return 0;
 }
 
 function dropPages(k: Kernel, space: AddressSpace, vma: Vma, start: number, end: number, advice: number): number {

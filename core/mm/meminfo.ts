@@ -5,8 +5,9 @@ import { kilobytes } from "../lib/format.ts";
 import { commitLimitPages } from "./accounting.ts";
 import { freePages, totalPages } from "./page_alloc.ts";
 import { slabPages } from "./slabinfo.ts";
+import { ACTIVE_ANON, ACTIVE_FILE, INACTIVE_ANON, INACTIVE_FILE, UNEVICTABLE } from "./lru.ts";
+import { freeSwapPages, swapPages } from "./swap.ts";
 import type { MmState } from "./state.ts";
-import { watermarks } from "./vm_sysctl.ts";
 
 const KB_PER_PAGE = PAGE_SIZE / 1024;
 
@@ -19,7 +20,7 @@ function mappedPages(mm: MmState): number {
 
 /** MemAvailable: what could be had without swapping (si_mem_available). */
 function availablePages(mm: MmState): number {
-  const { low, high } = watermarks(mm.vm, totalPages(mm));
+  const { low, high } = mm.watermarks;
   return Math.max(0, freePages(mm) - high + mm.used.file - Math.min(Math.floor(mm.used.file / 2), low));
 }
 
@@ -28,18 +29,19 @@ export function meminfoText(k: Kernel): string {
   const { mm, machine } = k.state;
   const { anon, file, shmem, table } = mm.used;
   const slab = slabPages(k);
-  const swap = machine.swapMiB * 256;
+  const lists = mm.lru.map(({ count }) => count);
   let vmallocPages = 0;
   for (const area of mm.vmalloc.values()) vmallocPages += area.frames.length;
   const ram = mm.ramPages * KB_PER_PAGE;
   const small = Math.min(ram, 8192);
   const pages: [name: string, pages: number][] = [
     ["MemTotal", totalPages(mm)], ["MemFree", freePages(mm)], ["MemAvailable", availablePages(mm)],
-    ["Buffers", 0], ["Cached", file + shmem], ["SwapCached", 0],
-    ["Active", 0], ["Inactive", anon + file + shmem],
-    ["Active(anon)", 0], ["Inactive(anon)", anon + shmem], ["Active(file)", 0], ["Inactive(file)", file],
-    ["Unevictable", 0], ["Mlocked", lockedPages(mm)],
-    ["SwapTotal", swap], ["SwapFree", swap], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
+    ["Buffers", 0], ["Cached", file + shmem], ["SwapCached", mm.swap.cached],
+    ["Active", lists[ACTIVE_ANON] + lists[ACTIVE_FILE]], ["Inactive", lists[INACTIVE_ANON] + lists[INACTIVE_FILE]],
+    ["Active(anon)", lists[ACTIVE_ANON]], ["Inactive(anon)", lists[INACTIVE_ANON]],
+    ["Active(file)", lists[ACTIVE_FILE]], ["Inactive(file)", lists[INACTIVE_FILE]],
+    ["Unevictable", lists[UNEVICTABLE]], ["Mlocked", lockedPages(mm)],
+    ["SwapTotal", swapPages(k)], ["SwapFree", freeSwapPages(k)], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
     ["AnonPages", anon], ["Mapped", mappedPages(mm)], ["Shmem", shmem],
     ["KReclaimable", slab.reclaimable], ["Slab", slab.reclaimable + slab.unreclaimable], ["SReclaimable", slab.reclaimable],
     ["SUnreclaim", slab.unreclaimable],
@@ -93,12 +95,19 @@ export function vmstatText(k: Kernel): string {
   const { anon, file, shmem, table } = mm.used;
   const slab = slabPages(k);
   const { events } = mm;
+  const [inactiveAnon, activeAnon, inactiveFile, activeFile, unevictable] = mm.lru.map(({ count }) => count);
   const values: { [name: string]: number } = {
-    nr_free_pages: freePages(mm), nr_zone_inactive_anon: anon + shmem, nr_zone_inactive_file: file, nr_mlock: lockedPages(mm),
-    numa_hit: events.pgalloc, numa_local: events.pgalloc, nr_inactive_anon: anon + shmem, nr_inactive_file: file,
+    nr_free_pages: freePages(mm), nr_mlock: lockedPages(mm), nr_zone_inactive_anon: inactiveAnon, nr_zone_active_anon: activeAnon,
+    nr_zone_inactive_file: inactiveFile, nr_zone_active_file: activeFile, nr_zone_unevictable: unevictable,
+    numa_hit: events.pgalloc, numa_local: events.pgalloc, nr_inactive_anon: inactiveAnon, nr_active_anon: activeAnon,
+    nr_inactive_file: inactiveFile, nr_active_file: activeFile, nr_unevictable: unevictable, nr_swapcached: mm.swap.cached,
     nr_slab_reclaimable: slab.reclaimable, nr_slab_unreclaimable: slab.unreclaimable, nr_anon_pages: anon, nr_mapped: mappedPages(mm), nr_file_pages: file + shmem, nr_shmem: shmem,
     nr_kernel_stack: k.state.sched.tasks.size * 16, nr_page_table_pages: table,
-    pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate,
+    pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate, pgdeactivate: events.pgdeactivate,
+    pgrefill: events.pgrefill, pswpin: events.pswpin, pswpout: events.pswpout, pgpgin: events.pswpin * KB_PER_PAGE, pgpgout: events.pswpout * KB_PER_PAGE,
+    nr_vmscan_write: events.pswpout, pgscan_kswapd: events.pgscanKswapd, pgscan_direct: events.pgscanDirect,
+    pgscan_anon: events.pgscanKswapd + events.pgscanDirect, pgsteal_kswapd: events.pgstealKswapd, pgsteal_direct: events.pgstealDirect,
+    pgsteal_anon: events.pgstealKswapd + events.pgstealDirect, pageoutrun: events.pageoutrun, allocstall_normal: events.allocstall,
     pgfault: events.pgfault, pgmajfault: events.pgmajfault, pgreuse: events.pgreuse, drop_pagecache: events.dropPagecache,
     drop_slab: events.dropSlab, oom_kill: events.oomKill,
   };
@@ -108,6 +117,7 @@ export function vmstatText(k: Kernel): string {
 /** /proc/swaps: one partition when the machine has swap. */
 export function swapsText(k: Kernel): string {
   const head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
-  const { swapMiB } = k.state.machine;
-  return swapMiB === 0 ? head : `${head}/dev/vda                                partition\t${swapMiB * 1024 - 4}\t\t0\t\t-2\n`;
+  if (k.state.machine.swapMiB === 0) return head;
+  const [size, used] = [swapPages(k), swapPages(k) - freeSwapPages(k)].map((pages) => pages * KB_PER_PAGE);
+  return `${head}/dev/vda                                partition\t${size}\t\t${used}${used < 10_000_000 ? "\t" : ""}\t-2\n`;
 }

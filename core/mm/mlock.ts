@@ -7,9 +7,11 @@ import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
 import { rlimit } from "../sched/rlimit.ts";
 import type { Task } from "../sched/task.ts";
-import { populate } from "./fault.ts";
+import { lockPage, populate } from "./fault.ts";
 import { mayLock, pageAlign } from "./mmap.ts";
 import { changeFlags } from "./mprotect.ts";
+import { forEachPte, PTE_SPECIAL, ptePfn, ptePresent } from "./page_table.ts";
+import { rescue } from "./vmscan.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { VM_LOCKED, VM_LOCKONFAULT, VM_SPECIAL, type Vma } from "./vma.ts";
 import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
@@ -86,7 +88,18 @@ function lockVma(
   const pages = (end - start) / PAGE_SIZE;
   if ((flags & VM_LOCKED) === 0) space.lockedVm -= pages;
   else if ((old & VM_LOCKED) === 0) space.lockedVm += pages;
+  moveLocked(k, space, start, end, (flags & VM_LOCKED) !== 0);
   return changed;
+}
+
+/** Pages that are there already go to the list of those that stay, or come back from it (mlock_vma_pages_range). */
+function moveLocked(k: Kernel, space: AddressSpace, start: number, end: number, locked: boolean): void {
+  const { mm } = k.state;
+  forEachPte(mm, space, start, end, (table, index) => {
+    const low = table[index];
+    if (locked) lockPage(mm, table, index);
+    else if (ptePresent(low) && (low & PTE_SPECIAL) === 0) rescue(k, ptePfn(low, table[index + 1]));
+  });
 }
 
 /** mlockall(2) */

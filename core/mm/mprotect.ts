@@ -8,7 +8,7 @@ import { accountVm, mayExpand, promisePages } from "./accounting.ts";
 import { populate } from "./fault.ts";
 import { pageAlign, protBits } from "./mmap.ts";
 import { frameOf, type PageFrame } from "./page_alloc.ts";
-import { forEachPte, PTE_ACCESSED, PTE_DIRTY, PTE_RW, PTE_SPECIAL, ptePfn, setPte } from "./page_table.ts";
+import { forEachPte, isSwapEntry, PTE_ACCESSED, PTE_DIRTY, PTE_RW, PTE_SPECIAL, ptePfn, setPte } from "./page_table.ts";
 import { pteBits, pteNx } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import {
@@ -120,6 +120,7 @@ function changeRights(k: Kernel, space: AddressSpace, vma: Vma, start: number, e
   const upgrade = (vma.flags & (VM_WRITE | VM_SHARED)) === VM_WRITE;
   forEachPte(mm, space, start, end, (table, index) => {
     const low = table[index];
+    if (isSwapEntry(low)) return; // the fault that brings it back looks at the rights
     const pfn = ptePfn(low, table[index + 1]);
     const own = upgrade && (low & (PTE_DIRTY | PTE_SPECIAL)) === PTE_DIRTY && isOwn(frameOf(mm, pfn));
     setPte(table, index, pfn, bits | (low & (PTE_ACCESSED | PTE_DIRTY | PTE_SPECIAL)) | (own ? PTE_RW : 0), nx);

@@ -1,30 +1,29 @@
 /** Page frames: 4 KiB of memory with a reference count, allocated when touched and freed with the last reference. */
 import { assert } from "../lib/assert.ts";
-import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
-import { outOfMemory } from "./oom.ts";
+import { lruDel, type LruPage } from "./lru.ts";
+import { copyContent, readContent, viewBytes, wholeBytes, writeContent, zeroPage, type PageContent } from "./page_content.ts";
+import { ensureFree } from "./reclaim.ts";
 import type { MmState } from "./state.ts";
 
 /** What a frame is for, as /proc/meminfo tells them apart. */
 export type FrameUse = "anon" | "file" | "shmem" | "table" | "slab" | "kernel";
 
-export interface PageFrame {
+export interface PageFrame extends PageContent {
   /** Page-table entries, page cache, kernel objects: whoever holds it. */
   refs: number;
   /** Page-table entries that map it. */
   mapped: number;
   use: FrameUse;
-  /** Null as long as all bytes are zero. */
-  bytes: Uint8Array | null;
+  /** Where it stands among the pages that may be reclaimed; null for one that never is. */
+  lru: LruPage | null;
   /** Of a page table: 512 entries, each a low and a high word. Null for all others. */
   table: Uint32Array | null;
 }
 
 /** The frame that read faults of fresh anonymous memory map; it lies in the kernel's image and is never counted or written. */
 export const ZERO_PFN = 0x35f;
-
-const zeroPage = new Uint8Array(PAGE_SIZE);
 
 export function frameOf(mm: MmState, pfn: number): PageFrame {
   const frame = mm.frames[pfn - mm.reservedPages];
@@ -54,7 +53,7 @@ export function totalPages(mm: MmState): number {
  */
 export function allocFrame(k: Kernel, { use = "kernel" }: { zero?: boolean; use?: FrameUse } = {}): number {
   const { mm } = k.state;
-  if (freePages(mm) === 0 && !reclaimOrFail(k)) return 0;
+  if (freePages(mm) <= mm.watermarks.low && !ensureFree(k, 1)) return 0;
   charge(k, costs(k).pageZeroNs);
   return takeFrame(mm, mm.freeFrames.length > 0 ? mm.freeFrames.pop()! : mm.reservedPages + mm.frames.length, use);
 }
@@ -66,8 +65,7 @@ export function allocFrame(k: Kernel, { use = "kernel" }: { zero?: boolean; use?
 export function allocFrames(k: Kernel, count: number, use: FrameUse = "kernel"): number {
   const { mm } = k.state;
   if (count === 1) return allocFrame(k, { use });
-  // As Linux: for more than eight pages in a row nobody is killed (PAGE_ALLOC_COSTLY_ORDER).
-  while (freePages(mm) < count) if (count > 8 || !reclaimOrFail(k)) return 0;
+  if (freePages(mm) - count < mm.watermarks.low && !ensureFree(k, count)) return 0;
   charge(k, costs(k).pageZeroNs * count);
   let first = mm.reservedPages + mm.frames.length;
   if (first + count > mm.ramPages) {
@@ -99,7 +97,7 @@ function takeFrame(mm: MmState, pfn: number, use: FrameUse): number {
     mm.freeFrames.push(mm.reservedPages + mm.frames.length);
     mm.frames.push(null);
   }
-  mm.frames[at] = { refs: 1, mapped: 0, use, bytes: null, table: null };
+  mm.frames[at] = { refs: 1, mapped: 0, use, bytes: null, few: null, lru: null, table: null };
   mm.used[use]++;
   mm.events.pgalloc++;
   return pfn;
@@ -118,6 +116,7 @@ export function putFrame(k: Kernel, pfn: number): void {
   assert(frame.refs > 0, `page frame ${pfn} has no reference left`);
   if (--frame.refs > 0) return;
   assert(frame.mapped === 0, `page frame ${pfn} is freed while mapped`);
+  if (frame.lru !== null) lruDel(mm, pfn, frame.lru);
   mm.used[frame.use]--;
   mm.events.pgfree++;
   mm.frames[pfn - mm.reservedPages] = null;
@@ -126,40 +125,35 @@ export function putFrame(k: Kernel, pfn: number): void {
 
 /** The bytes of a frame, to be written. */
 export function frameBytes(k: Kernel, pfn: number): Uint8Array {
-  const frame = frameOf(k.state.mm, pfn);
-  return (frame.bytes ??= new Uint8Array(PAGE_SIZE));
+  return wholeBytes(frameOf(k.state.mm, pfn));
 }
 
 /** The bytes of a frame, only to be read. */
 export function readFrame(k: Kernel, pfn: number): Uint8Array {
-  return pfn === ZERO_PFN ? zeroPage : (frameOf(k.state.mm, pfn).bytes ?? zeroPage);
+  return pfn === ZERO_PFN ? zeroPage : viewBytes(frameOf(k.state.mm, pfn));
 }
 
 /** The bytes at a physical page that a device mapping may name: memory that nobody owns reads as zeros. Only to be read. */
 export function readPhysical(mm: MmState, pfn: number): Uint8Array {
-  return mm.frames[pfn - mm.reservedPages]?.bytes ?? zeroPage;
-}
-
-/** The same, to be written: what is written to memory that nobody owns is forgotten. */
-export function physicalBytes(mm: MmState, pfn: number): Uint8Array {
   const frame = mm.frames[pfn - mm.reservedPages] ?? null;
-  return frame === null ? new Uint8Array(PAGE_SIZE) : (frame.bytes ??= new Uint8Array(PAGE_SIZE));
+  return frame === null ? zeroPage : viewBytes(frame);
 }
 
-/** A frame's content becomes that of another; a page that is all zero stays unallocated. */
+/** Copies `count` bytes at `offset` of a physical page, as a load does. */
+export function copyFromPhysical(mm: MmState, pfn: number, offset: number, into: Uint8Array, to: number, count: number): void {
+  const frame = mm.frames[pfn - mm.reservedPages] ?? null;
+  if (frame === null) into.fill(0, to, to + count);
+  else readContent(frame, offset, into, to, count);
+}
+
+/** The same as a store does: what is written to memory that nobody owns is forgotten. */
+export function copyToPhysical(mm: MmState, pfn: number, offset: number, bytes: Uint8Array, from: number, count: number): void {
+  const frame = mm.frames[pfn - mm.reservedPages] ?? null;
+  if (frame !== null) writeContent(frame, offset, bytes, from, count);
+}
+
+/** A fresh frame's content becomes that of another. */
 export function copyFrame(k: Kernel, to: number, from: number): void {
-  const source = pfnBytes(k, from);
-  if (source !== null) frameBytes(k, to).set(source);
-}
-
-function pfnBytes(k: Kernel, pfn: number): Uint8Array | null {
-  return pfn === ZERO_PFN ? null : frameOf(k.state.mm, pfn).bytes;
-}
-
-/**
- * Memory is out: gets at least one page back, or says that nothing can be had.
- * Differs from Linux: nothing is written to swap yet, so the OOM killer comes at once.
- */
-export function reclaimOrFail(k: Kernel): boolean {
-  return outOfMemory(k);
+  const { mm } = k.state;
+  if (from !== ZERO_PFN) copyContent(frameOf(mm, to), frameOf(mm, from));
 }

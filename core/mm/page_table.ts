@@ -14,6 +14,8 @@ export const PTE_ACCESSED = 0x020;
 export const PTE_DIRTY = 0x040;
 /** Not present for the hardware, but the page is kept: PROT_NONE. The bit means "global" where PRESENT is set. */
 export const PTE_PROTNONE = 0x100;
+/** Not present: the place of the pfn holds a slot in swap. The bit means a huge page where PRESENT is set. */
+export const PTE_SWAP = 0x080;
 /** Maps a page that is not counted: the zero page, remap_pfn_range. */
 export const PTE_SPECIAL = 0x200;
 /** Bit 63, in the high word. */
@@ -40,6 +42,11 @@ export function ptePfn(low: number, high: number): number {
 /** Whether the entry holds a page, be it one that PROT_NONE hides. */
 export function ptePresent(low: number): boolean {
   return (low & (PTE_PRESENT | PTE_PROTNONE)) !== 0;
+}
+
+/** Whether the entry says where in swap its page is: `ptePfn` is the slot. */
+export function isSwapEntry(low: number): boolean {
+  return (low & (PTE_SWAP | PTE_PRESENT | PTE_PROTNONE)) === PTE_SWAP;
 }
 
 /** Writes an entry: `bits` are those of the low word below the pfn. */

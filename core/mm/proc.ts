@@ -4,8 +4,9 @@ import type { Kernel } from "../kernel.ts";
 import { hex, kilobytes } from "../lib/format.ts";
 import type { Task } from "../sched/task.ts";
 import { frameOf } from "./page_alloc.ts";
-import { forEachPte, PTE_ACCESSED, PTE_DIRTY, PTE_SPECIAL, ptePfn } from "./page_table.ts";
+import { forEachPte, isSwapEntry, PTE_ACCESSED, PTE_DIRTY, PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { shmemOf } from "./shmem.ts";
+import { slotOf } from "./swap.ts";
 import { rssPages, type AddressSpace } from "./space.ts";
 import {
   vmaPages, vmOpsOf, VM_ACCOUNT, VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_EXEC, VM_GROWSDOWN, VM_HUGEPAGE, VM_IO, VM_LOCKED,
@@ -75,6 +76,8 @@ interface Usage {
   privateDirty: number;
   referenced: number;
   anonymous: number;
+  swap: number;
+  swapPssBytes: number;
   lockedBytes: number;
 }
 
@@ -83,7 +86,7 @@ const KB_PER_PAGE = PAGE_SIZE / 1024;
 function noUsage(): Usage {
   return {
     rss: 0, pssBytes: 0, pssDirtyBytes: 0, pssAnonBytes: 0, pssFileBytes: 0, pssShmemBytes: 0,
-    sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, lockedBytes: 0,
+    sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, swap: 0, swapPssBytes: 0, lockedBytes: 0,
   };
 }
 
@@ -93,6 +96,11 @@ function addUsage(k: Kernel, space: AddressSpace, vma: Vma, usage: Usage): void 
   forEachPte(mm, space, vma.start, vma.end, (table, index) => {
     const low = table[index];
     if ((low & PTE_SPECIAL) !== 0) return;
+    if (isSwapEntry(low)) {
+      usage.swap += KB_PER_PAGE;
+      usage.swapPssBytes += PAGE_SIZE / slotOf(mm, ptePfn(low, table[index + 1])).refs;
+      return;
+    }
     const { mapped, use } = frameOf(mm, ptePfn(low, table[index + 1]));
     const dirty = (low & PTE_DIRTY) !== 0 || use === "shmem";
     const share = PAGE_SIZE / mapped;
@@ -107,7 +115,17 @@ function addUsage(k: Kernel, space: AddressSpace, vma: Vma, usage: Usage): void 
     if ((low & PTE_ACCESSED) !== 0) usage.referenced += KB_PER_PAGE;
     if (use === "anon") usage.anonymous += KB_PER_PAGE;
   });
+  usage.swap += swappedPages(k, vma) * KB_PER_PAGE;
   if ((vma.flags & VM_LOCKED) !== 0) usage.lockedBytes += usage.pssBytes - before;
+}
+
+/** Pages of shared memory or of a file that the mapping shows and that are in swap (shmem_swap_usage). */
+function swappedPages(k: Kernel, vma: Vma): number {
+  const pages = vma.shmem !== 0 ? shmemOf(k, vma.shmem).frames : k.state.fs.inodes.get(vma.inode)?.pages ?? null;
+  if (pages === null || k.state.mm.swap.slots.size === 0) return 0;
+  let swapped = 0;
+  for (const [pgoff, held] of pages) if (held < 0 && pgoff >= vma.pgoff && pgoff < vma.pgoff + vmaPages(vma)) swapped++;
+  return swapped;
 }
 
 function field(name: string, kb: number): string {
@@ -121,8 +139,9 @@ function usageText(usage: Usage, rollup: boolean): string {
     + field("Shared_Clean", usage.sharedClean) + field("Shared_Dirty", usage.sharedDirty)
     + field("Private_Clean", usage.privateClean) + field("Private_Dirty", usage.privateDirty)
     + field("Referenced", usage.referenced) + field("Anonymous", usage.anonymous)
-    + ["LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss"]
+    + ["LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"]
       .map((name) => field(name, 0)).join("")
+    + field("Swap", usage.swap) + field("SwapPss", kb(usage.swapPssBytes))
     + field("Locked", kb(usage.lockedBytes));
 }
 

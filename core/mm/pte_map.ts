@@ -2,8 +2,11 @@
 import type { Kernel } from "../kernel.ts";
 import { frameOf, putFrame, type FrameUse } from "./page_alloc.ts";
 import {
-  clearPte, PTE_ACCESSED, PTE_PRESENT, PTE_PROTNONE, PTE_RW, PTE_SPECIAL, PTE_USER, ptePfn, setPte,
+  clearPte, isSwapEntry, PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_PROTNONE, PTE_RW, PTE_SPECIAL, PTE_USER, ptePfn, setPte,
 } from "./page_table.ts";
+import { UNEVICTABLE } from "./lru.ts";
+import { dropUnused, putSlot, slotOf } from "./swap.ts";
+import { rescue } from "./vmscan.ts";
 import { rssPages, type AddressSpace } from "./space.ts";
 import { VM_ACCESS, VM_EXEC, VM_SHARED, VM_WRITE } from "./vma.ts";
 
@@ -36,14 +39,23 @@ export function mapFrame(
   if (rss > space.peakRss) space.peakRss = rss;
 }
 
-/** Clears an entry and drops the frame it holds, if it counts one. */
+/** Clears an entry and drops the frame that it holds, if it counts one, or its place in swap. */
 export function unmapEntry(k: Kernel, space: AddressSpace, table: Uint32Array, index: number): void {
   const low = table[index];
   const pfn = ptePfn(low, table[index + 1]);
   clearPte(table, index);
+  if (isSwapEntry(low)) {
+    space.swapEnts--;
+    return putSlot(k, pfn);
+  }
   if ((low & PTE_SPECIAL) !== 0) return;
   const frame = frameOf(k.state.mm, pfn);
+  const page = frame.lru;
   frame.mapped--;
   countRss(space, frame.use, -1);
   putFrame(k, pfn);
+  if (page === null || frame.refs === 0) return;
+  if ((low & PTE_DIRTY) !== 0) page.dirty = true;
+  if (page.swap !== 0) dropUnused(k, page.swap, slotOf(k.state.mm, page.swap));
+  else if (page.list === UNEVICTABLE) rescue(k, pfn);
 }

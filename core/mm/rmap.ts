@@ -1,41 +1,74 @@
-/** Taking the pages of a file or of shared memory out of everybody's mappings (unmap_mapping_range). */
+/** From a page to the entries that map it: through the VMAs that show its place in its file, object or anonymous memory (mm/rmap.c). */
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
-import { zapRange } from "./unmap.ts";
-import { VM_MAYWRITE, VM_SHARED, type Vma } from "./vma.ts";
+import type { LruPage } from "./lru.ts";
+import { frameOf } from "./page_alloc.ts";
+import { findTable, PTE_ACCESSED, PTE_SPECIAL, pteIndex, ptePfn, ptePresent } from "./page_table.ts";
+import type { AddressSpace } from "./space.ts";
+import type { MmState } from "./state.ts";
+import { vmaAt, VM_LOCKED, type Vma } from "./vma.ts";
 
-function unmapPages(k: Kernel, first: number, end: number, keepCopies: boolean, isMine: (vma: Vma) => boolean): void {
-  for (const space of k.state.mm.spaces.values()) {
+export interface Mapping {
+  space: AddressSpace;
+  vma: Vma;
+  table: Uint32Array;
+  index: number;
+}
+
+/** The entry at `addr` when it maps `pfn`. */
+function mappingAt(mm: MmState, space: AddressSpace, vma: Vma, addr: number, pfn: number): Mapping | null {
+  const table = findTable(mm, space, addr);
+  if (table === null) return null;
+  const index = pteIndex(addr);
+  const low = table[index];
+  const maps = ptePresent(low) && (low & PTE_SPECIAL) === 0 && ptePfn(low, table[index + 1]) === pfn;
+  return maps ? { space, vma, table, index } : null;
+}
+
+function shows({ inode, shmem, anonVma }: Vma, { mapping }: LruPage): boolean {
+  if (mapping === 0) return anonVma !== 0;
+  return mapping > 0 ? inode === mapping : shmem === -mapping;
+}
+
+/** All entries that map a page, as many as its frame counts. */
+export function mappingsOf(k: Kernel, pfn: number, page: LruPage): Mapping[] {
+  const { mm } = k.state;
+  const { mapped } = frameOf(mm, pfn);
+  const found: Mapping[] = [];
+  if (mapped === 0) return found;
+  // Anonymous memory that was never moved has its pages where their offsets say.
+  const addr = page.index * PAGE_SIZE;
+  for (const space of mm.spaces.values()) {
+    const likely = page.mapping === 0 ? vmaAt(space, addr) : null;
+    const there = likely === null ? null : mappingAt(mm, space, likely, addr, pfn);
+    if (there !== null) found.push(there);
+    if (found.length === mapped) return found;
+  }
+  for (const space of mm.spaces.values()) {
     for (const run of space.vmas) for (const vma of run) {
-      if (!isMine(vma)) continue;
-      const from = Math.max(vma.start, vma.start + (first - vma.pgoff) * PAGE_SIZE);
-      const to = Math.min(vma.end, vma.start + (end - vma.pgoff) * PAGE_SIZE);
-      if (from < to) zapRange(k, space, from, to, { keepCopies });
+      if (!shows(vma, page)) continue;
+      const at = vma.start + (page.index - vma.pgoff) * PAGE_SIZE;
+      if (at < vma.start || at >= vma.end || (page.mapping === 0 && at === addr)) continue;
+      const there = mappingAt(mm, space, vma, at, pfn);
+      if (there !== null) found.push(there);
+      if (found.length === mapped) return found;
     }
   }
+  return found;
 }
 
-/**
- * Takes a file's pages from `fromPgoff` on out of every mapping before they are truncated, private copies too: the next touch
- * faults again, and beyond the end that is SIGBUS. With `endPgoff` a hole is punched: private copies stay.
- */
-export function unmapFileRange(k: Kernel, inodeId: number, fromPgoff: number, endPgoff = Infinity): void {
-  if (!k.state.mm.mappedInodes.has(inodeId)) return;
-  unmapPages(k, fromPgoff, endPgoff, endPgoff !== Infinity, (vma) => vma.inode === inodeId);
-}
-
-/** The same for a shared memory object, in which holes are punched. */
-export function unmapShmemRange(k: Kernel, shmem: number, fromPgoff: number, endPgoff: number): void {
-  unmapPages(k, fromPgoff, endPgoff, true, (vma) => vma.shmem === shmem);
-}
-
-const WRITABLE = VM_SHARED | VM_MAYWRITE;
-
-/** Whether somebody maps the file shared and may write to it (mapping_deny_writable). */
-export function isMappedWritable(k: Kernel, inodeId: number): boolean {
-  if (!k.state.mm.mappedInodes.has(inodeId)) return false;
-  for (const space of k.state.mm.spaces.values()) {
-    for (const run of space.vmas) for (const vma of run) if (vma.inode === inodeId && (vma.flags & WRITABLE) === WRITABLE) return true;
+/** How many of these entries were used since they were asked last; asking makes them unused (folio_referenced). */
+export function countReferences(mappings: Mapping[]): number {
+  let references = 0;
+  for (const { table, index } of mappings) {
+    if ((table[index] & PTE_ACCESSED) === 0) continue;
+    table[index] &= ~PTE_ACCESSED;
+    references++;
   }
-  return false;
+  return references;
+}
+
+/** Whether one of these entries lies in locked memory. */
+export function isLocked(mappings: Mapping[]): boolean {
+  return mappings.some(({ vma }) => (vma.flags & VM_LOCKED) !== 0);
 }

@@ -3,7 +3,7 @@ import { must } from "../lib/assert.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { promisePages, unpromisePages } from "./accounting.ts";
-import { allocFrame, putFrame } from "./page_alloc.ts";
+import { addShmemPage, putShmemPage, shmemFrame, type ShmemPages } from "./shmem_swap.ts";
 
 export interface ShmemObject {
   id: number;
@@ -13,8 +13,10 @@ export interface ShmemObject {
   name: string;
   /** Pages; what lies behind is SIGBUS. */
   pages: number;
-  /** Page offset → frame; an absent page is zero and not allocated. */
-  frames: Map<number, number>;
+  /** Page offset → frame, or less than 0 for a slot in swap; an absent page is zero and not allocated. */
+  frames: ShmemPages;
+  /** SHM_LOCK: its pages stay in memory. */
+  locked: boolean;
   /** Pages of it that count as promised memory. */
   promised: number;
   /** Inode number in the kernel's own tmpfs mount. */
@@ -30,7 +32,7 @@ export function newShmem(k: Kernel, bytes: number, name: string, reserve = true)
   const pages = Math.ceil(bytes / PAGE_SIZE);
   if (reserve && !promisePages(k, pages)) return 0;
   const id = mm.nextShmem++;
-  mm.shmem.set(id, { id, refs: 1, name, pages, frames: new Map(), promised: reserve ? pages : 0, ino: 1023 + id });
+  mm.shmem.set(id, { id, refs: 1, name, pages, frames: new Map(), locked: false, promised: reserve ? pages : 0, ino: 1023 + id });
   return id;
 }
 
@@ -42,7 +44,7 @@ export function shmemOf(k: Kernel, id: number): ShmemObject {
 export function putShmem(k: Kernel, id: number): void {
   const object = shmemOf(k, id);
   if (--object.refs > 0) return;
-  for (const pfn of object.frames.values()) putFrame(k, pfn);
+  for (const held of object.frames.values()) putShmemPage(k, held);
   unpromisePages(k, object.promised);
   k.state.mm.shmem.delete(id);
 }
@@ -51,21 +53,16 @@ export function putShmem(k: Kernel, id: number): void {
 export function shmemPage(k: Kernel, id: number, pgoff: number): { pfn: number } | "sigbus" | "oom" {
   const object = shmemOf(k, id);
   if (pgoff >= object.pages) return "sigbus";
-  let pfn = object.frames.get(pgoff) ?? 0;
-  if (pfn === 0) {
-    pfn = allocFrame(k, { use: "shmem" });
-    if (pfn === 0) return "oom";
-    object.frames.set(pgoff, pfn);
-  }
-  return { pfn };
+  const pfn = shmemFrame(k, object.frames, -id, pgoff) || addShmemPage(k, object.frames, -id, pgoff);
+  return pfn > 0 ? { pfn } : "oom";
 }
 
 /** Frees the pages from `first` up to, not including, `end`; whoever mapped them has been made to let go before. */
 export function punchShmem(k: Kernel, id: number, first: number, end: number): void {
   const { frames } = shmemOf(k, id);
-  for (const [pgoff, pfn] of [...frames]) {
+  for (const [pgoff, held] of [...frames]) {
     if (pgoff < first || pgoff >= end) continue;
     frames.delete(pgoff);
-    putFrame(k, pfn);
+    putShmemPage(k, held);
   }
 }

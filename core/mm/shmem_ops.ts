@@ -5,15 +5,15 @@ import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import type { OpenFile } from "../fs/file.ts";
 import type { Task } from "../sched/task.ts";
-import { readFrame, ZERO_PFN } from "./page_alloc.ts";
 import { newShmem, shmemOf, shmemPage } from "./shmem.ts";
+import { peekShmem } from "./shmem_swap.ts";
 import { vmOperations, VM_MAYWRITE, VM_NORESERVE, VM_SHARED, VM_WRITE, type Vma } from "./vma.ts";
 
 vmOperations("shmem", {
   fault: (k, vma, { pgoff }) => shmemPage(k, vma.shmem, pgoff),
   peek(k, vma, pgoff) {
     const object = shmemOf(k, vma.shmem);
-    return pgoff >= object.pages ? null : readFrame(k, object.frames.get(pgoff) ?? ZERO_PFN);
+    return pgoff >= object.pages ? null : peekShmem(k, object.frames.get(pgoff) ?? 0);
   },
   name: (k, vma) => shmemOf(k, vma.shmem).name,
 });
@@ -21,15 +21,15 @@ vmOperations("shmem", {
 vmOperations("file", {
   fault: (k, vma, { pgoff }) => k.tables.hooks.filePage(k, vma.file, pgoff),
   peek(k, vma, pgoff) {
-    const pfn = cachedPage(k, vma.inode, pgoff);
-    return pfn < 0 ? null : readFrame(k, pfn === 0 ? ZERO_PFN : pfn);
+    const held = cachedPage(k, vma.inode, pgoff);
+    return held === null ? null : peekShmem(k, held);
   },
 });
 
-/** The page-cache frame of an inode, 0 for a hole, -1 beyond the end; nothing is allocated. */
-export function cachedPage(k: Kernel, inodeId: number, pgoff: number): number {
+/** The page-cache frame of an inode, 0 for a hole, less than 0 for a slot in swap, null beyond the end; nothing is allocated. */
+export function cachedPage(k: Kernel, inodeId: number, pgoff: number): number | null {
   const inode = k.state.fs.inodes.get(inodeId);
-  if (inode === undefined || inode.pages === null || pgoff >= Math.ceil(inode.size / PAGE_SIZE)) return -1;
+  if (inode === undefined || inode.pages === null || pgoff >= Math.ceil(inode.size / PAGE_SIZE)) return null;
   return inode.pages.get(pgoff) ?? 0;
 }
 

@@ -35,6 +35,8 @@ export interface AddressSpace {
   rssAnon: number;
   rssFile: number;
   rssShmem: number;
+  /** Entries that name a slot in swap (VmSwap). */
+  swapEnts: number;
   /** The most that totalVm and the pages present have been. */
   peakVm: number;
   peakRss: number;
@@ -70,7 +72,7 @@ export function newSpace(k: Kernel): number {
     id, users: 1, vmas: [], mapCount: 0, pgd: 0, tables: 0,
     mmapBase, fullAbove: mmapBase, startBrk, brk: startBrk, startStack: 0,
     totalVm: 0, dataVm: 0, execVm: 0, stackVm: 0, lockedVm: 0,
-    rssAnon: 0, rssFile: 0, rssShmem: 0, peakVm: 0, peakRss: 0,
+    rssAnon: 0, rssFile: 0, rssShmem: 0, swapEnts: 0, peakVm: 0, peakRss: 0,
     defFlags: 0,
   });
   return id;

@@ -2,11 +2,13 @@
 import type { Machine } from "../machine.ts";
 import { newRatelimit, type Ratelimit } from "../lib/ratelimit.ts";
 import type { KernelObject } from "./kmalloc.ts";
+import { lruInit, type LruList } from "./lru.ts";
 import type { PageFrame, FrameUse } from "./page_alloc.ts";
 import type { ShmemObject } from "./shmem.ts";
 import type { KmemCache } from "./slab.ts";
 import type { AddressSpace } from "./space.ts";
-import { vmSysctlInit, type VmSysctl } from "./vm_sysctl.ts";
+import { vmSysctlInit, watermarks, type VmSysctl, type Watermarks } from "./vm_sysctl.ts";
+import { swapInit, type SwapState } from "./swap.ts";
 import type { VmallocArea } from "./vmalloc.ts";
 
 /** Counters of /proc/vmstat that only grow. */
@@ -17,6 +19,16 @@ export interface VmEvents {
   pgmajfault: number;
   pgreuse: number;
   pgactivate: number;
+  pgdeactivate: number;
+  pgrefill: number;
+  pgscanKswapd: number;
+  pgscanDirect: number;
+  pgstealKswapd: number;
+  pgstealDirect: number;
+  pageoutrun: number;
+  allocstall: number;
+  pswpin: number;
+  pswpout: number;
   oomKill: number;
   dropPagecache: number;
   dropSlab: number;
@@ -32,6 +44,16 @@ export interface MmState {
   freeFrames: number[];
   /** Frames in use, by what for. */
   used: { [use in FrameUse]: number };
+  /** Lists of the pages that may be reclaimed, by the numbers of lru.ts. */
+  lru: LruList[];
+  swap: SwapState;
+  /** When the disk is done with what was asked of it, kernel time in ns. */
+  diskFreeNs: number;
+  /** Free pages below which kswapd is woken (low), up to which it works (high), and which others leave alone (min). */
+  watermarks: Watermarks;
+  /** Tid of kswapd, 0 before it is there; and its rounds without a page, one after another. */
+  kswapd: number;
+  kswapdFailures: number;
   spaces: Map<number, AddressSpace>;
   nextSpace: number;
   shmem: Map<number, ShmemObject>;
@@ -76,12 +98,21 @@ export function reservedPagesOf(machine: Machine): number {
 export const FIRST_OBJECT = 0x0b1e_c000;
 const FIRST_VMALLOC = 0x3a11_0000;
 
+/** The marks follow from what was written to /proc/sys/vm. */
+export function setWatermarks(mm: MmState): void {
+  mm.watermarks = watermarks(mm.vm, mm.ramPages - mm.reservedPages);
+}
+
 export function mmInit(machine: Machine): MmState {
+  const pages = machine.ramMiB * 256 - reservedPagesOf(machine);
+  const vm = vmSysctlInit(pages);
   return {
     ramPages: machine.ramMiB * 256,
     reservedPages: reservedPagesOf(machine),
     frames: [], freeFrames: [],
     used: { anon: 0, file: 0, shmem: 0, table: 0, slab: 0, kernel: 0 },
+    lru: lruInit(), swap: swapInit(), diskFreeNs: 0,
+    watermarks: watermarks(vm, pages), kswapd: 0, kswapdFailures: 0,
     spaces: new Map(), nextSpace: 1,
     shmem: new Map(), nextShmem: 1,
     objects: new Map(), nextObject: FIRST_OBJECT, caches: new Map(),
@@ -90,8 +121,12 @@ export function mmInit(machine: Machine): MmState {
     nextAnonVma: 1,
     vmaCount: 0, mappedInodes: new Map(),
     committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,
-    vm: vmSysctlInit(machine.ramMiB * 256 - reservedPagesOf(machine)),
+    vm,
     warned: {},
-    events: { pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, oomKill: 0, dropPagecache: 0, dropSlab: 0 },
+    events: {
+      pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, pgdeactivate: 0, pgrefill: 0,
+      pgscanKswapd: 0, pgscanDirect: 0, pgstealKswapd: 0, pgstealDirect: 0, pageoutrun: 0, allocstall: 0, pswpin: 0, pswpout: 0, oomKill: 0,
+      dropPagecache: 0, dropSlab: 0,
+    },
   };
 }

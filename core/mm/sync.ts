@@ -6,9 +6,10 @@ import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { pageAlign } from "./mmap.ts";
-import { findTable, pteIndex, ptePresent } from "./page_table.ts";
+import { findTable, isSwapEntry, pteIndex, ptePfn, ptePresent } from "./page_table.ts";
 import { shmemOf } from "./shmem.ts";
 import { cachedPage } from "./shmem_ops.ts";
+import { slotOf } from "./swap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { accessOk, copyToUser, type Addr } from "./usercopy.ts";
 import { pgoffAt, vmaAt, VM_LOCKED, VM_SHARED, type Vma } from "./vma.ts";
@@ -82,10 +83,14 @@ export function mincore(k: Kernel, task: Task, addr: Addr, length: number | bigi
 function isResident(k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number): boolean {
   if (vma.ops !== "" && !mayTell(k, task, vma)) return true;
   const table = findTable(k.state.mm, space, addr);
-  if (table !== null && ptePresent(table[pteIndex(addr)])) return true;
+  if (table !== null) {
+    const index = pteIndex(addr);
+    if (ptePresent(table[index])) return true;
+    if (isSwapEntry(table[index])) return slotOf(k.state.mm, ptePfn(table[index], table[index + 1])).pfn !== 0;
+  }
   const pgoff = pgoffAt(vma, addr);
-  if (vma.shmem !== 0) return shmemOf(k, vma.shmem).frames.has(pgoff);
-  return vma.ops === "file" && cachedPage(k, vma.inode, pgoff) > 0;
+  if (vma.shmem !== 0) return (shmemOf(k, vma.shmem).frames.get(pgoff) ?? 0) > 0;
+  return vma.ops === "file" && (cachedPage(k, vma.inode, pgoff) ?? 0) > 0;
 }
 
 /** Who could not write a file is not told which of its pages are in memory (can_do_mincore): all are said to be. */

@@ -6,7 +6,7 @@ import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
 import { accountVm, unpromisePages } from "./accounting.ts";
 import { frameOf } from "./page_alloc.ts";
-import { forEachPte, freeTables, PTE_SPECIAL, ptePfn } from "./page_table.ts";
+import { forEachPte, freeTables, isSwapEntry, PTE_SPECIAL, ptePfn } from "./page_table.ts";
 import { unmapEntry } from "./pte_map.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import type { MmState } from "./state.ts";
@@ -36,7 +36,7 @@ export function zapRange(
 }
 
 function isCopy(mm: MmState, low: number, high: number): boolean {
-  return (low & PTE_SPECIAL) === 0 && frameOf(mm, ptePfn(low, high)).use === "anon";
+  return isSwapEntry(low) || (low & PTE_SPECIAL) === 0 && frameOf(mm, ptePfn(low, high)).use === "anon";
 }
 
 /** Unmaps [start, end), page-aligned, whatever lies there: 0 or -ENOMEM. */

@@ -10,7 +10,7 @@ import { charge, costs } from "../sched/cost.ts";
 import { mightSleep } from "../sched/preempt.ts";
 import type { Task } from "../sched/task.ts";
 import { handleFault, type BadAccess } from "./fault.ts";
-import { physicalBytes, readPhysical } from "./page_alloc.ts";
+import { copyFromPhysical, copyToPhysical } from "./page_alloc.ts";
 import { findTable, PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, PTE_USER, pteIndex, ptePfn } from "./page_table.ts";
 
 /** A user address: a number below 2^47, or whatever a register held. */
@@ -78,7 +78,7 @@ export function writeUser(k: Kernel, task: Task, addr: number, bytes: Uint8Array
     if (typeof pfn === "object") return { done, fault: pfn };
     const offset = at % PAGE_SIZE;
     const count = Math.min(length - done, PAGE_SIZE - offset);
-    copyBytes(bytes, from + done, physicalBytes(k.state.mm, pfn), offset, count);
+    copyToPhysical(k.state.mm, pfn, offset, bytes, from + done, count);
     done += count;
   }
   return { done, fault: null };
@@ -101,7 +101,7 @@ export function readUser(k: Kernel, task: Task, addr: number, into: Uint8Array, 
     if (typeof pfn === "object") return { done, fault: pfn };
     const offset = at % PAGE_SIZE;
     const count = Math.min(length - done, PAGE_SIZE - offset);
-    copyBytes(readPhysical(k.state.mm, pfn), offset, into, to + done, count);
+    copyFromPhysical(k.state.mm, pfn, offset, into, to + done, count);
     done += count;
   }
   return { done, fault: null };

@@ -81,6 +81,7 @@ export function advanceCpu(k: Kernel, cpu: Cpu, atNs: number): void {
       if (k.state.time.doneNs < cpu.clockNs + worked) k.state.time.doneNs = cpu.clockNs + worked;
     }
   }
-  cpu.idleNs += gap - worked;
+  if (cpu.ioWaiters > 0) cpu.iowaitNs += gap - worked;
+  else cpu.idleNs += gap - worked;
   cpu.clockNs = atNs;
 }

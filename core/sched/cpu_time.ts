@@ -29,16 +29,17 @@ export interface CpuAccount {
   nice: number;
   system: number;
   idle: number;
+  iowait: number;
   irq: number;
   softirq: number;
 }
 
 export function cpuAccount(k: Kernel, cpu: Cpu): CpuAccount {
-  const { userNs, niceNs, systemNs, idleNs, irqNs, softirqNs } = cpu;
-  const account = { user: userNs, nice: niceNs, system: systemNs, idle: idleNs, irq: irqNs, softirq: softirqNs };
+  const { userNs, niceNs, systemNs, idleNs, iowaitNs, irqNs, softirqNs } = cpu;
+  const account = { user: userNs, nice: niceNs, system: systemNs, idle: idleNs, iowait: iowaitNs, irq: irqNs, softirq: softirqNs };
   const task = k.state.sched.tasks.get(cpu.curr);
   const pending = task === undefined ? 0 : pendingNs(k, cpu, task);
-  account.idle += Math.max(0, now(k) - cpu.clockNs) - pending;
+  account[cpu.ioWaiters > 0 ? "iowait" : "idle"] += Math.max(0, now(k) - cpu.clockNs) - pending;
   if (task?.kind === "kthread") account.system += pending;
   else if (task !== undefined && task.nice > 0) account.nice += pending;
   else account.user += pending;

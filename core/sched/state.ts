@@ -42,8 +42,12 @@ export interface Cpu {
   niceNs: number;
   systemNs: number;
   idleNs: number;
+  /** Idle while a task that ran here waited for a disk. */
+  iowaitNs: number;
   irqNs: number;
   softirqNs: number;
+  /** Tasks that wait for a disk since they ran here. */
+  ioWaiters: number;
   contextSwitches: number;
   /** Tasks that became runnable here; those of them that this CPU woke itself. */
   wakeups: number;
@@ -78,7 +82,7 @@ function newCpu(id: number): Cpu {
   return {
     id, clockNs: 0, curr: 0, rt: [], fair: [], arriving: [], arrivalNs: NEVER, reschedNs: NEVER, tickNs: 0, balanceNs: 0, irqLoadNs: 0, held: false,
     minVruntime: 0, load: 0, next: 0, skip: 0, last: 0,
-    userNs: 0, niceNs: 0, systemNs: 0, idleNs: 0, irqNs: 0, softirqNs: 0, contextSwitches: 0,
+    userNs: 0, niceNs: 0, systemNs: 0, idleNs: 0, iowaitNs: 0, irqNs: 0, softirqNs: 0, ioWaiters: 0, contextSwitches: 0,
     wakeups: 0, localWakeups: 0, runDelayNs: 0, runs: 0,
   };
 }

@@ -5,6 +5,7 @@ import type { Task } from "./task.ts";
 import { beginSleep, interruptedBy, sleepForbidden, type SleepAction } from "./wait_queue.ts";
 import { beginBurst, inBurst } from "./burst.ts";
 import { charge, costs } from "./cost.ts";
+import { ioSchedule } from "./io.ts";
 import { scheduleBug } from "./preempt.ts";
 
 /** One activation of a step table. Plain data: it survives snapshots, forks of the session and restarts. */
@@ -114,6 +115,7 @@ export function runStep(k: Kernel, task: Task): void {
   // How the last sleep ended is for the step that slept alone.
   task.timedOut = false;
   applyResult(k, task, table, frame, result);
+  if (k.turn.ioUntilNs !== 0) ioSchedule(k, task);
 }
 
 /** Does what a step of `frame`, the innermost one, answered. */

@@ -26,6 +26,8 @@ export interface Sleep {
   sinceNs: number;
   /** The kernel function that sleeps, as /proc/PID/wchan shows it. */
   wchan: string;
+  /** The CPU that waits for a disk with it, -1 for none. */
+  ioCpu: number;
 }
 
 /** What the scheduler keeps of a task (struct sched_entity, sched_rt_entity, sched_info). */

@@ -59,6 +59,8 @@ export interface SleepOptions {
   exclusive?: boolean;
   /** The kernel function that sleeps, for /proc/PID/wchan. */
   wchan?: string;
+  /** It waits for a disk: its CPU counts as waiting for it too, and no step hears that time was up. */
+  io?: boolean;
   /** What the frame answers when a signal ends or forbids the sleep; -ERESTARTSYS when absent. */
   interrupted?: number;
 }
@@ -107,9 +109,11 @@ export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
   const untilNs = action.untilNs ?? -1;
   sampleLoad(k); // up to here it ran
   if (action.mode === "uninterruptible" && (untilNs < 0 || untilNs > now(k) + BRIEF_NS)) watchSleep(k);
-  const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: "sleep.timeout", arg: task.tid });
+  const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: action.io === true ? "sleep.io" : "sleep.timeout", arg: task.tid });
+  const ioCpu = action.io === true ? task.cpu : -1;
+  if (ioCpu >= 0) k.state.sched.cpus[ioCpu].ioWaiters++;
   task.sleep = {
-    queues: action.queues, mode: action.mode ?? "interruptible", untilNs, timer, sinceNs: now(k), wchan: action.wchan ?? "0",
+    queues: action.queues, mode: action.mode ?? "interruptible", untilNs, timer, sinceNs: now(k), wchan: action.wchan ?? "0", ioCpu,
   };
   task.state = "sleeping";
   task.timedOut = false;
@@ -123,6 +127,7 @@ export function wakeTask(k: Kernel, task: Task): void {
   if (sleep === null) return;
   for (const queue of sleep.queues) leave(k, queue, task.tid);
   if (sleep.timer !== 0) cancelTimer(k, sleep.timer);
+  if (sleep.ioCpu >= 0) k.state.sched.cpus[sleep.ioCpu].ioWaiters--;
   task.sleep = null;
   charge(k, costs(k).wakeNs);
   enqueue(k, task);
@@ -183,10 +188,19 @@ function keepWaiters(k: Kernel, queue: WaitQueue, keep: (waiter: Waiter) => bool
   else k.state.sched.waitQueues.set(queue, rest);
 }
 
-timerCallback("sleep.timeout", (k, tid) => {
+function sleepEnds(k: Kernel, tid: number): Task | null {
   const task = taskOf(k, tid);
-  if (task.sleep === null) return;
+  if (task.sleep === null) return null;
   task.sleep.timer = 0;
   wakeTask(k, task);
-  task.timedOut = true;
+  return task;
+}
+
+timerCallback("sleep.timeout", (k, tid) => {
+  const task = sleepEnds(k, tid);
+  if (task !== null) task.timedOut = true;
+});
+
+timerCallback("sleep.io", (k, tid) => {
+  sleepEnds(k, tid);
 });

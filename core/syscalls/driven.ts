@@ -5,6 +5,7 @@ import { WEXITSTATUS, WIFSIGNALED, WTERMSIG } from "../abi/wait.ts";
 import type { CallAnswer, Json } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge } from "../sched/cost.ts";
+import { waitsForIo } from "../sched/io.ts";
 import { enqueue } from "../sched/run_queue.ts";
 import { NEXT, steps, to, type Frame, type StepResult } from "../sched/steps.ts";
 import { groupOf, taskOf, type Task } from "../sched/task.ts";
@@ -89,6 +90,7 @@ steps<BatchLocals>("call.batch", {
       const result = startNext(k, task, locals);
       if (typeof result === "object") return result;
       addResult(k, task, locals, result);
+      if (waitsForIo(k)) break;
     }
     return to("next");
   },

@@ -21,7 +21,7 @@ import { ownerOrCapable } from "../fs/permission.ts";
 import { getPipeSize, setPipeSize } from "../fs/pipe.ts";
 import type { Kernel } from "../kernel.ts";
 import { getU64, putU32, putU64 } from "../lib/bytes.ts";
-import { isMappedWritable } from "../mm/rmap.ts";
+import { isMappedWritable } from "../mm/unmap_mapping.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";

@@ -10,6 +10,7 @@ import { utsnameLayout } from "../abi/utsname.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { freePages, totalPages } from "../mm/page_alloc.ts";
+import { freeSwapPages, swapPages } from "../mm/swap.ts";
 import { accessOk, copyFromUser, copyToUser, putUser32, type Addr } from "../mm/usercopy.ts";
 import { FSHIFT, loadsNow } from "../sched/loadavg.ts";
 import { capable } from "../sched/cred.ts";
@@ -62,12 +63,11 @@ function sysSetdomainname(k: Kernel, task: Task, [name, length]: [Addr, number])
 }
 
 function sysSysinfo(k: Kernel, task: Task, [info]: [Addr]): number {
-  const { mm, machine, sched } = k.state;
-  const swap = machine.swapMiB * 2 ** 20;
+  const { mm, sched } = k.state;
   return give(k, task, info, encodeStruct(sysinfoLayout, {
     uptime: Math.ceil(boottimeNs(k) / NS_PER_SEC), loads: loadsNow(k).loads.map((load) => load * 2 ** (SI_LOAD_SHIFT - FSHIFT)),
     totalram: totalPages(mm) * PAGE_SIZE, freeram: freePages(mm) * PAGE_SIZE, sharedram: mm.used.shmem * PAGE_SIZE,
-    totalswap: swap, freeswap: swap, procs: sched.tasks.size, mem_unit: 1,
+    totalswap: swapPages(k) * PAGE_SIZE, freeswap: freeSwapPages(k) * PAGE_SIZE, procs: sched.tasks.size, mem_unit: 1,
   }));
 }
 

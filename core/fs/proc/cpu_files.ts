@@ -12,12 +12,12 @@ const NANOSECONDS_PER_TICK = NS_PER_SEC / USER_HZ;
 const userTicks = (ns: number): number => Math.floor(Math.max(0, ns) / NANOSECONDS_PER_TICK);
 
 /** user nice system idle iowait irq softirq steal guest guest_nice, in hundredths of a second. */
-function cpuLine(name: string, { user, nice, system, idle, irq, softirq }: CpuAccount): string {
-  return `${name} ${[user, nice, system, idle, 0, irq, softirq, 0, 0, 0].map(userTicks).join(" ")}\n`;
+function cpuLine(name: string, { user, nice, system, idle, iowait, irq, softirq }: CpuAccount): string {
+  return `${name} ${[user, nice, system, idle, iowait, irq, softirq, 0, 0, 0].map(userTicks).join(" ")}\n`;
 }
 
 function sumOf(accounts: CpuAccount[]): CpuAccount {
-  const sum: CpuAccount = { user: 0, nice: 0, system: 0, idle: 0, irq: 0, softirq: 0 };
+  const sum: CpuAccount = { user: 0, nice: 0, system: 0, idle: 0, iowait: 0, irq: 0, softirq: 0 };
   for (const one of accounts) for (const key of Object.keys(sum) as (keyof CpuAccount)[]) sum[key] += one[key];
   return sum;
 }
@@ -29,11 +29,9 @@ function statText(k: Kernel): string {
   const { cpus, forks, tasks } = k.state.sched;
   const accounts = cpus.map((cpu) => cpuAccount(k, cpu));
   let running = 0;
-  let blocked = 0;
-  for (const task of tasks.values()) {
-    if (task.state === "runnable") running++;
-    if (task.state === "sleeping" && task.sleep?.mode === "uninterruptible" && task.kind !== "kthread") blocked++;
-  }
+  for (const task of tasks.values()) if (task.state === "runnable") running++;
+  // As Linux: only those that wait for a disk (nr_iowait).
+  const blocked = cpus.reduce((count, cpu) => count + cpu.ioWaiters, 0);
   const bootSeconds = k.state.time.realtimeOffsetNs / BigInt(NS_PER_SEC);
   return `${cpuLine("cpu ", sumOf(accounts))}${accounts.map((one, i) => cpuLine(`cpu${i}`, one)).join("")}`
     + `intr ${interruptCounts(k, INTERRUPT_LINES).join(" ")}\n`

@@ -5,7 +5,8 @@ import type { Kernel } from "../../kernel.ts";
 import { kstrtoint } from "../../lib/kstrto.ts";
 import { warnOnce } from "../../mm/accounting.ts";
 import { totalPages } from "../../mm/page_alloc.ts";
-import { rssPages } from "../../mm/space.ts";
+import { oomBadness } from "../../mm/oom.ts";
+import { swapPages } from "../../mm/swap.ts";
 import { capable } from "../../sched/cred.ts";
 import { groupOf, type Task } from "../../sched/task.ts";
 import { procPidFile } from "./registry.ts";
@@ -17,11 +18,11 @@ const NUMBER_LENGTH = 12;
 
 /** 0 for what is never killed, else two thirds of 1000 plus the share of memory in thousandths, moved by oom_score_adj (proc_oom_score). */
 function oomScore(k: Kernel, task: Task): number {
-  const { oomScoreAdj } = groupOf(k, task);
+  const group = groupOf(k, task);
   const space = k.state.mm.spaces.get(task.mm);
-  if (oomScoreAdj === OOM_MIN || space === undefined) return 0;
-  const total = totalPages(k.state.mm) + k.state.machine.swapMiB * 256;
-  const points = rssPages(space) + space.tables + oomScoreAdj * Math.floor(total / 1000);
+  if (group.oomScoreAdj === OOM_MIN || space === undefined) return 0;
+  const total = totalPages(k.state.mm) + swapPages(k);
+  const points = oomBadness(k, group, space);
   return Math.trunc(((1000 + Math.trunc((points * 1000) / total)) * 2) / 3);
 }
 procPidFile("oom_score", (k, task) => `${oomScore(k, task)}\n`);

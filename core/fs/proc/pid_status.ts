@@ -24,13 +24,8 @@ function memoryText(space: AddressSpace): string {
     + pages("VmHWM", Math.max(space.peakRss, rss)) + pages("VmRSS", rss)
     + pages("RssAnon", space.rssAnon) + pages("RssFile", space.rssFile) + pages("RssShmem", space.rssShmem)
     + pages("VmData", space.dataVm) + pages("VmStk", space.stackVm) + pages("VmExe", 0) + pages("VmLib", space.execVm)
-    + pages("VmPTE", space.tables) + pages("VmSwap", swapPages(space)) + pages("HugetlbPages", 0)
+    + pages("VmPTE", space.tables) + pages("VmSwap", space.swapEnts) + pages("HugetlbPages", 0)
     + field("CoreDumping", 0) + field("THP_enabled", 1);
-}
-
-/** Pages in swap, where the space counts them. */
-function swapPages(space: AddressSpace): number {
-  return (space as { swapEntries?: number }).swapEntries ?? 0;
 }
 
 /** FDSize: descriptors that the table has room for, in steps as Linux grows it. */

@@ -2,6 +2,7 @@
 import { EINVAL } from "../../abi/errno.ts";
 import { PAGE_SIZE } from "../../abi/limits.ts";
 import type { Kernel } from "../../kernel.ts";
+import { setWatermarks } from "../../mm/state.ts";
 import type { VmSysctl } from "../../mm/vm_sysctl.ts";
 import { printk } from "../../sched/printk.ts";
 import type { Task } from "../../sched/task.ts";
@@ -29,8 +30,8 @@ function vmNumber(path: string, field: keyof Numbers, bounds: Pick<IntegerSysctl
 }
 
 vmNumber("swappiness", "swappiness", { min: 0, max: 200 });
-vmNumber("min_free_kbytes", "minFreeKbytes", { min: 0 });
-vmNumber("watermark_scale_factor", "watermarkScaleFactor", { min: 1, max: 3000 });
+vmNumber("min_free_kbytes", "minFreeKbytes", { min: 0 }, (_vm, _value, k) => setWatermarks(k.state.mm));
+vmNumber("watermark_scale_factor", "watermarkScaleFactor", { min: 1, max: 3000 }, (_vm, _value, k) => setWatermarks(k.state.mm));
 vmNumber("vfs_cache_pressure", "vfsCachePressure", { min: 0 });
 vmNumber("page-cluster", "pageCluster", { min: 0 });
 vmNumber("max_map_count", "maxMapCount", { min: 0 });

@@ -4,7 +4,6 @@ import { column } from "../../lib/format.ts";
 import { freeBlocks, freeBlocksByType, ORDERS, PAGEBLOCK_PAGES } from "../../mm/buddy.ts";
 import { vmstatText } from "../../mm/meminfo.ts";
 import { freePages, totalPages } from "../../mm/page_alloc.ts";
-import { watermarks } from "../../mm/vm_sysctl.ts";
 import { procFile } from "./registry.ts";
 
 const counts = (numbers: readonly number[]): string => numbers.map((count) => `${column(count, 6)} `).join("");
@@ -30,7 +29,7 @@ const isZoneCounter = (name: string): boolean => /^(nr_free_pages|nr_zone_|nr_ml
 
 function zoneinfo(k: Kernel): string {
   const { mm } = k.state;
-  const { min, low, high } = watermarks(mm.vm, totalPages(mm));
+  const { min, low, high } = mm.watermarks;
   const counters = vmstatText(k).trimEnd().split("\n").map((line) => line.split(" "));
   const end = counters.findIndex(([name]) => name === "nr_dirty_threshold");
   const rows = (zone: boolean): string => counters.slice(0, end).filter(([name]) => isZoneCounter(name) === zone)

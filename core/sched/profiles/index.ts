@@ -43,6 +43,10 @@ export interface CostProfile {
   pteNs: number;
   forkNs: number;
   exitNs: number;
+  /** Looking at a page that may be reclaimed. */
+  scanPageNs: number;
+  /** What a CPU does for one request to the disk, from asking to its end. */
+  diskRequestNs: number;
   /** One 4 KiB transfer of the swap disk. */
   diskPageNs: number;
   /** A line of the log, and one that the console shows too. */
@@ -86,6 +90,8 @@ function numbers(f: Figures): CostProfile {
     pteNs: f.pteNs.ns,
     forkNs: f.forkNs.ns,
     exitNs: f.exitNs.ns,
+    scanPageNs: f.scanPageNs.ns,
+    diskRequestNs: f.diskRequestNs.ns,
     diskPageNs: f.diskPageNs.ns,
     printkNs: f.printkNs.ns,
     consoleNs: f.consoleNs.ns,

@@ -7,7 +7,7 @@ import type { Kernel, Tables } from "../../../core/kernel.ts";
 import { seedRng } from "../../../core/lib/rng.ts";
 import { DEFAULT_MACHINE, type MachineOptions } from "../../../core/machine.ts";
 import { allocFrame, putFrame } from "../../../core/mm/page_alloc.ts";
-import { unmapFileRange } from "../../../core/mm/rmap.ts";
+import { unmapFileRange } from "../../../core/mm/unmap_mapping.ts";
 import { genericFileMmap } from "../../../core/mm/shmem_ops.ts";
 import { dropSpace, forkSpace } from "../../../core/mm/fork.ts";
 import { newSpace } from "../../../core/mm/space.ts";
@@ -19,6 +19,7 @@ import { logInit } from "../../../core/sched/printk.ts";
 import { schedInit } from "../../../core/sched/state.ts";
 import { stepTables } from "../../../core/sched/steps.ts";
 import type { Task, ThreadGroup } from "../../../core/sched/task.ts";
+import { freshTurn } from "../../../core/turn.ts";
 import { timeInit } from "../../../core/time/state.ts";
 
 const fileOf = (k: Kernel, id: number): OpenFile => k.state.fs.files.get(id)!;
@@ -67,7 +68,7 @@ export class MemoryMachine {
         net: { sockets: new Map(), timeWaits: new Map() }, ipc: ipcInit(), drivers: { sysctl: new Map() }, modules: { loaded: new Map(), taint: 0, lastUnloaded: "" }, calls: {}, labs: new Map(),
       },
       tables: { steps: stepTables, fileOperations: this.operations, vmOperations: vmOperationsTable, hooks } as unknown as Tables,
-      turn: { ended: [], events: [], budget: 0, current: 0, cpu: 0, logged: false },
+      turn: { ...freshTurn(0), account: "task" },
     } as unknown as Kernel;
     this.k.state.sched.handlers.set(1, { refs: 1, actions: new Map(), counts: new Map() });
   }

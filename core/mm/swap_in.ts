@@ -1,0 +1,35 @@
+/** Anonymous pages on their way back from swap. */
+import type { Kernel } from "../kernel.ts";
+import { readDiskPage } from "./disk.ts";
+import { lruAdd } from "./lru.ts";
+import { allocFrame, frameOf, putFrame } from "./page_alloc.ts";
+import { addToCache, dropUnused, slotOf } from "./swap.ts";
+import { readIn } from "./vmscan.ts";
+
+/**
+ * The frame with what a slot holds: the one in the cache, or a fresh one that is read and joins it. 0 when memory is out.
+ * `index`: where the page belongs, as LruPage.index. Differs from Linux: neighbours are not read along (page-cluster is 0).
+ */
+export function swapPage(k: Kernel, slot: number, index: number): number {
+  const { mm } = k.state;
+  const record = slotOf(mm, slot);
+  if (record.pfn !== 0) return record.pfn;
+  // While memory is sought the slot must stay, whoever gives it up.
+  record.refs++;
+  const pfn = allocFrame(k, { use: "anon" });
+  record.refs--;
+  if (pfn === 0) return 0;
+  const frame = frameOf(mm, pfn);
+  lruAdd(mm, pfn, frame, 0, index);
+  addToCache(mm, slot, pfn);
+  putFrame(k, pfn); // the cache's reference is the only one
+  if (record.refs === 0) {
+    // Nobody is left who wants it.
+    dropUnused(k, slot, record);
+    return 0;
+  }
+  readIn(k, record, frame);
+  frame.lru!.dirty = false;
+  readDiskPage(k);
+  return pfn;
+}
