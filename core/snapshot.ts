@@ -7,9 +7,9 @@ import { utf8Decode, utf8Encode } from "./lib/bytes.ts";
 
 /**
  * Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before.
- * Format 1, of the time before the fair scheduler, has none: sessions kept in it are replayed from their journal's first row.
+ * Formats 1 and 2, of the time before the fair scheduler and before swap, have none: sessions kept in them are replayed from their journal's first row.
  */
-export const SNAPSHOT_FORMAT = 2;
+export const SNAPSHOT_FORMAT = 3;
 
 const MAGIC = [0x53, 0x59, 0x53, 0x4c];
 

@@ -79,7 +79,7 @@ export class MemoryWalk {
 
   /** Makes a call; null when the process died of it, for want of memory. Others may have died too. */
   call(process: Process, name: string, args: Json): Answer | null {
-    const answer = this.m.callNow(process.pid, name, args, "report") as unknown as Answer;
+    const answer = this.finish(this.m.callNow(process.pid, name, args, "report")) as unknown as Answer;
     this.m.journal.length = 0;
     const strace = typeof answer.strace === "string" ? answer.strace.slice(0, 200) : `${name}(${JSON.stringify(args).slice(0, 200)}): ${JSON.stringify(answer).slice(0, 200)}`;
     this.last.push(`${process.pid} ${strace}`);
@@ -87,6 +87,16 @@ export class MemoryWalk {
     this.bury();
     if (answer.state === "sleeping") throw this.wrong(`a call sleeps in ${JSON.stringify(answer.wchan)}`);
     return this.processes.includes(process) ? answer : null;
+  }
+
+  /** Lets the disk do what a call waits for. */
+  private finish(answer: CallAnswer): CallAnswer {
+    let now = answer;
+    for (let ms = 0; now.state === "sleeping" && now.wchan === "io_schedule" && ms < 1000; ms++) {
+      this.m.advance(1);
+      now = this.m.stand(now.callId);
+    }
+    return now;
   }
 
   /** Calls in one trip, each whether it succeeded; null when the process died of them. */
