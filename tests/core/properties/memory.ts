@@ -3,7 +3,7 @@
  * its bytes. After every step all frames are accounted for; when all have exited, nothing is held.
  */
 import { restore, snapshot } from "../../../core/index.ts";
-import type { Json, MachineOptions } from "../../../core/input.ts";
+import type { CallAnswer, Json, MachineOptions } from "../../../core/input.ts";
 import type { Kernel } from "../../../core/kernel.ts";
 import { mmInvariants } from "../../../core/mm/invariants.ts";
 import { freePages, totalPages } from "../../../core/mm/page_alloc.ts";
@@ -106,10 +106,10 @@ export class MemoryWalk {
     this.m.journal.length = 0;
     this.last.push(`${process.pid} ${calls.length} calls from ${JSON.stringify(calls[0])}`);
     if (this.last.length > 12) this.last.shift();
+    const answer = this.finish(output.ended.find((end) => end.callId === callId)?.answer ?? this.m.stand(callId));
     this.bury();
-    const answer = output.ended.find((end) => end.callId === callId)?.answer;
     if (!this.processes.includes(process)) return null;
-    if (answer === undefined || !("results" in answer)) throw this.wrong(`a batch did not end: ${JSON.stringify(output).slice(0, 300)}`);
+    if (answer.state !== "returned" || !("results" in answer)) throw this.wrong(`a batch did not end: ${JSON.stringify(output).slice(0, 300)}`);
     return (answer.results as unknown as Answer[]).map((one) => one.ret === 1);
   }
 
