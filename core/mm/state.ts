@@ -27,6 +27,7 @@ export interface VmEvents {
   pgstealDirect: number;
   pageoutrun: number;
   allocstall: number;
+  workingsetActivate: number;
   pswpin: number;
   pswpout: number;
   oomKill: number;
@@ -125,7 +126,7 @@ export function mmInit(machine: Machine): MmState {
     warned: {},
     events: {
       pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, pgdeactivate: 0, pgrefill: 0,
-      pgscanKswapd: 0, pgscanDirect: 0, pgstealKswapd: 0, pgstealDirect: 0, pageoutrun: 0, allocstall: 0, pswpin: 0, pswpout: 0, oomKill: 0,
+      pgscanKswapd: 0, pgscanDirect: 0, pgstealKswapd: 0, pgstealDirect: 0, pageoutrun: 0, allocstall: 0, workingsetActivate: 0, pswpin: 0, pswpout: 0, oomKill: 0,
       dropPagecache: 0, dropSlab: 0,
     },
   };

@@ -10,6 +10,8 @@ export interface SwapSlot extends PageContent {
   refs: number;
   /** The frame with the same content (swap cache), which it holds a reference to; 0 for none. */
   pfn: number;
+  /** How many pages had gone to swap when this one did: what came back since then tells whether it was missed. */
+  gone: number;
 }
 
 export interface SwapState {
@@ -49,7 +51,7 @@ export function allocSlot(k: Kernel, { bytes, few }: PageContent): number {
   const { swap } = k.state.mm;
   if (freeSwapPages(k) <= 0) return 0;
   const slot = swap.free.pop() ?? swap.next++;
-  swap.slots.set(slot, { refs: 0, pfn: 0, bytes, few });
+  swap.slots.set(slot, { refs: 0, pfn: 0, gone: k.state.mm.events.pswpout, bytes, few });
   return slot;
 }
 

@@ -1,10 +1,16 @@
 /** Anonymous pages on their way back from swap. */
 import type { Kernel } from "../kernel.ts";
 import { readDiskPage } from "./disk.ts";
-import { lruAdd } from "./lru.ts";
+import { ACTIVE_ANON, lruAdd, lruMove } from "./lru.ts";
 import { allocFrame, frameOf, putFrame } from "./page_alloc.ts";
-import { addToCache, dropUnused, slotOf } from "./swap.ts";
+import type { MmState } from "./state.ts";
+import { addToCache, dropUnused, slotOf, type SwapSlot } from "./swap.ts";
 import { readIn } from "./vmscan.ts";
+
+/** Whether fewer pages went since than are active now: with room for so many more it would have stayed (workingset_refault). */
+function wasMissed(mm: MmState, { gone }: SwapSlot): boolean {
+  return mm.events.pswpout - gone <= mm.lru[ACTIVE_ANON].count;
+}
 
 /**
  * The frame with what a slot holds: the one in the cache, or a fresh one that is read and joins it. 0 when memory is out.
@@ -30,6 +36,10 @@ export function swapPage(k: Kernel, slot: number, index: number): number {
   }
   readIn(k, record, frame);
   frame.lru!.dirty = false;
+  if (wasMissed(mm, record)) {
+    mm.events.workingsetActivate++;
+    lruMove(mm, pfn, frame.lru!, ACTIVE_ANON);
+  }
   readDiskPage(k);
   return pfn;
 }
