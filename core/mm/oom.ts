@@ -45,7 +45,10 @@ function candidates(k: Kernel): Candidate[] {
     if (leader === undefined || space === undefined || group.tgid === 1 || group.oomScoreAdj === OOM_SCORE_ADJ_MIN) continue;
     found.push({ group, space, comm: leader.comm, uid: leader.cred.uid, points: oomBadness(k, group, space) });
   }
-  return found.sort((a, b) => b.points - a.points || b.group.tgid - a.group.tgid);
+  // Whoever asks comes first where vm.oom_kill_allocating_task says so.
+  const asking = mm.vm.oomKillAllocatingTask !== 0 ? (current(k)?.tgid ?? 0) : 0;
+  const rank = ({ group }: Candidate): number => (group.tgid === asking ? 1 : 0);
+  return found.sort((a, b) => rank(b) - rank(a) || b.points - a.points || b.group.tgid - a.group.tgid);
 }
 
 /** Kills processes, the worst first, until enough is free for others to go on; false when nobody is left whose end would help. */
@@ -98,6 +101,14 @@ function report(k: Kernel, all: Candidate[], victim: Candidate): void {
   printk(k, 4, `${asking?.comm ?? "swapper/0"} invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=${adj}`);
   dumpStack(k, TRACE);
   showMem(k);
+  if (k.state.mm.vm.oomDumpTasks !== 0) dumpTasks(k, all);
+  const { group, space, comm, uid } = victim;
+  printk(k, 6, `oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,task=${comm},pid=${group.tgid},uid=${uid}`);
+  printk(k, 3, `Out of memory: Killed process ${group.tgid} (${comm}) total-vm:${space.totalVm * 4}kB, ${rssText(space)}, ` +
+    `UID:${uid} pgtables:${space.tables * 4}kB oom_score_adj:${group.oomScoreAdj}`);
+}
+
+function dumpTasks(k: Kernel, all: Candidate[]): void {
   printk(k, 6, "Tasks state (memory values in pages):");
   printk(k, 6, "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name");
   const pad = (value: number, width: number): string => String(value).padStart(width);
@@ -105,8 +116,4 @@ function report(k: Kernel, all: Candidate[], victim: Candidate): void {
     printk(k, 6, `[${pad(group.tgid, 7)}] ${pad(uid, 5)} ${pad(group.tgid, 5)} ${pad(space.totalVm, 8)} ${pad(rssPages(space), 8)} ` +
       `${pad(space.tables * 4096, 8)} ${pad(space.swapEnts, 8)}         ${pad(group.oomScoreAdj, 5)} ${comm}`);
   }
-  const { group, space, comm, uid } = victim;
-  printk(k, 6, `oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,task=${comm},pid=${group.tgid},uid=${uid}`);
-  printk(k, 3, `Out of memory: Killed process ${group.tgid} (${comm}) total-vm:${space.totalVm * 4}kB, ${rssText(space)}, ` +
-    `UID:${uid} pgtables:${space.tables * 4}kB oom_score_adj:${group.oomScoreAdj}`);
 }

@@ -1,5 +1,4 @@
 /** Page faults: what each costs, which pages are shared, and what a page-table entry shows of it. */
-import { setMinFree } from "../../../core/mm/state.ts";
 import { expect, test } from "vitest";
 import { loadUser, storeUser } from "../../../core/mm/access.ts";
 import { mmInvariants } from "../../../core/mm/invariants.ts";
@@ -143,7 +142,7 @@ test("when memory is out, the largest process dies and another gets its pages", 
   const m = new MemoryMachine();
   const { mm } = m.k.state;
   mm.ramPages = mm.reservedPages + 40;
-  setMinFree(mm, 0);
+  mm.watermarks = { min: 0, low: 0, high: 0 };
   const [hog, small] = [m.process(), m.process()];
   const big = anon(m, hog, 32);
   for (let page = 0; page < 30; page++) put(m, hog, big + page * PAGE, "x");
