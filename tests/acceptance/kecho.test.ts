@@ -31,6 +31,14 @@ async function echo(process: Process, fd: number, message: string): Promise<stri
   return got;
 }
 
+const command = (session: Session, argv: string[]): Promise<{ exit: number; stdout: string; stderr: string }> => session.json("POST", "/commands", { json: { argv } });
+
+/** Ports on which somebody listens. */
+async function listeners(session: Session): Promise<number[]> {
+  const { stdout } = await command(session, ["cat", "/proc/net/tcp"]);
+  return [...stdout.matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) \S+ 0A /gm)].map(([, port]) => Number.parseInt(port, 16));
+}
+
 const parameter = async (session: Session, name: string): Promise<string> =>
   (await session.cat(`/sys/module/kecho/parameters/${name}`)).toString();
 
@@ -62,13 +70,42 @@ test("parameters, those that fit and those that do not", async () => {
   for (const [params, errno, line] of wrong) {
     await expect(session.insmod("kecho", undefined, params)).rejects.toMatchObject({ problem: { errno } });
     expect((await session.dmesg()).at(-1)).toBe(line);
+    expect(await listeners(session)).toEqual([]);
   }
+  const { stderr, exit } = await command(session, ["insmod", "kecho.ko", "port=70000"]);
+  expect([exit, stderr]).toEqual([1, "insmod: ERROR: could not insert module kecho.ko: Numerical result out of range\n"]);
   await session.insmod("kecho", undefined, { port: 8080, backlog: 256, bench: true });
   expect([await parameter(session, "port"), await parameter(session, "backlog"), await parameter(session, "bench")]).toEqual(["8080\n", "256\n", "Y\n"]);
+  expect(await listeners(session)).toEqual([8080]);
+  expect(await command(session, ["insmod", "kecho.ko"])).toMatchObject({ exit: 1, stderr: "insmod: ERROR: could not insert module kecho.ko: File exists\n" });
   await expect(session.insmod("kecho")).rejects.toMatchObject({ problem: { errno: "EEXIST" } });
   await expect(session.put("/sys/module/kecho/parameters/port", Buffer.from("1"))).rejects.toMatchObject({ problem: { errno: "EACCES" } });
+  expect((await command(session, ["sh", "-c", "echo 1 > /sys/module/kecho/parameters/port"])).stderr).toMatch(/Permission denied$/m);
   const process = await session.process();
   expect(await echo(process, await connected(process, 8080), "x")).toBe("x");
+});
+
+test("a parameter that it does not have is told of and ignored", async () => {
+  const session = await newSession(server.url);
+  expect(await command(session, ["insmod", "kecho.ko", "foo=1"])).toMatchObject({ exit: 0, stderr: "" });
+  const log = await session.dmesg();
+  expect(log.indexOf("kecho: unknown parameter 'foo' ignored")).toBeGreaterThan(-1);
+  expect(log.at(-1)).toBe("kecho: socket listen ok....");
+});
+
+test("with bench its work items stay on the CPU of the connection; without, any worker takes them", async () => {
+  for (const [bench, pool] of [[true, /^kworker\/\d+:\d+/], [false, /^kworker\/u\d+:\d+/]] as const) {
+    const session = await newSession(server.url);
+    await session.insmod("kecho", undefined, { bench });
+    const process = await session.process();
+    await echo(process, await connected(process), "x");
+    // The worker of the connection waits in its receive.
+    const serving: string[] = [];
+    for (const pid of (await session.json<{ items: { pid: number; comm: string }[] }>("GET", "/processes?limit=200")).items) {
+      if (pid.comm.startsWith("kworker") && (await session.cat(`/proc/${pid.pid}/wchan`).catch(() => Buffer.alloc(0))).toString() === "sk_wait_data") serving.push(pid.comm);
+    }
+    expect(serving).toEqual([expect.stringMatching(pool)]);
+  }
 });
 
 test("a port that is taken", async () => {
