@@ -28,7 +28,7 @@ export { moduleCatalogue, moduleList, moduleView, modinfo, lsmod } from "./modul
 export { dmesgText, dmesgLine } from "./drivers/dmesg.ts";
 export { SNAPSHOT_FORMAT } from "./snapshot.ts";
 export { MACHINE_LIMITS, DEFAULT_MACHINE } from "./machine.ts";
-export { terminalView, type TerminalView } from "./programs/terminal.ts";
+export { terminalScreen, terminalView, type TerminalView } from "./programs/terminal.ts";
 export { COMMAND_LIMITS } from "./programs/command.ts";
 export { errnoMessage, errnoName, errnoNumber } from "./abi/errno.ts";
 export { signalName, signalNumber } from "./abi/signal.ts";

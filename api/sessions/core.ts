@@ -3,7 +3,7 @@ export {
   COMMAND_LIMITS, CORE_VERSION, DEFAULT_MACHINE, MACHINE_LIMITS,
   boot, callRecord, clockView, dmesgText, errnoMessage, errnoName, errnoNumber, handle, knowsCall, logRecords, lsmod, memberOf, modinfo,
   moduleCatalogue, moduleList, moduleView, nextTimerNs, prepare, processList, processView, readMemory, reseed, restore, signalNumber, snapshot,
-  syscallCatalogue, terminalView, traceLines, view,
+  syscallCatalogue, terminalScreen, terminalView, traceLines, view,
 } from "../../core/index.ts";
 export type {
   ArgumentView, BootInput, CallAnswer, CallRequest, ClockView, EndedCall, Input, Json, Kernel, KernelEvent, Machine, MachineOptions,

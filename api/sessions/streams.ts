@@ -23,6 +23,8 @@ export interface Source<Cursor> {
   resume(live: Live, id: string): Cursor | null;
   hasNews(live: Live, since: Cursor): boolean;
   items(live: Live, since: Cursor): { item: Item; at: Cursor }[];
+  /** What is followed has come to its end: what is new of it is the last. */
+  isOver?(live: Live): boolean;
   /** The ring goes on over restores, which are items of it. */
   outlivesRestore: boolean;
 }
@@ -49,7 +51,7 @@ export function follow<C>(session: Session, memberId: string, source: Source<C>,
   let restores = 0;
   const stream: Stream = {
     memberId,
-    hasNews: (now) => resume !== null || source.hasNews(now, cursor),
+    hasNews: (now) => resume !== null || source.isOver?.(now) === true || source.hasNews(now, cursor),
     collect(now) {
       let gap = false;
       if (resume !== null) {
@@ -63,12 +65,16 @@ export function follow<C>(session: Session, memberId: string, source: Source<C>,
       // A gap's id is the place before what follows it: who comes back with that has seen nothing of it.
       const before = source.idOf(now, fresh[fresh.length - shown.length - 1]?.at ?? cursor);
       gap ||= shown.length < fresh.length;
+      const over = source.isOver?.(now) === true;
       const lookedAfter = restores;
       return () => {
         if (restores > lookedAfter) return; // it was of the state before
         if (gap) sink.send(before, "gap", "{}");
         for (const { item } of shown) sink.send(item.id, item.event, item.data);
         cursor = shown.at(-1)?.at ?? cursor;
+        if (!over) return;
+        sink.send(source.idOf(now, cursor), "ended", "{}");
+        sink.close();
       };
     },
     restored(now) {

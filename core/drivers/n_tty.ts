@@ -91,12 +91,15 @@ function take(pty: Pty, byte: string, typed: Typed): void {
   }
   if (code !== 0 && (code === cc[VERASE] || code === cc[VWERASE] || code === cc[VKILL])) return erase(pty, code, typed);
   if (code === cc[VEOF]) return endLine(pty);
-  if (pty.edited.length + pty.input.length < INPUT_MAX || char === "\n") pty.edited += char;
+  // The last place is for the end of a line.
+  const taken = pty.edited.length + pty.input.length;
+  if (taken < INPUT_MAX || (char === "\n" && taken === INPUT_MAX)) pty.edited += char;
   if ((lflag & ECHO) !== 0 || ((lflag & ECHONL) !== 0 && char === "\n")) typed.echo += (lflag & ECHOCTL) !== 0 ? shown(char) : char;
   if (char === "\n" || (code !== 0 && code === cc[VEOL])) endLine(pty);
 }
 
 function endLine(pty: Pty): void {
+  if (pty.edited === "" && pty.lines.length > INPUT_MAX) return; // an end of file takes a place, too
   pty.input += pty.edited;
   pty.lines.push(pty.edited.length);
   pty.edited = "";

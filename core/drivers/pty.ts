@@ -30,6 +30,7 @@ const SLAVE_MAJOR = 136;
 const OUTPUT_MAX = 4096;
 /** What the service keeps of what was printed. */
 const SCREEN_MAX = 256 << 10;
+const ENDED_MAX = 8;
 const TERMIOS_SIZE = 36;
 const TIOCGPTN = 0x80045430;
 const TIOCSPTLCK = 0x40045431;
@@ -39,17 +40,31 @@ function ptys(k: Kernel): Map<number, Pty> {
   return k.state.drivers.ptys;
 }
 
+interface NewPty {
+  uid: number;
+  gid: number;
+  service: boolean;
+  member?: string;
+  rows?: number;
+  columns?: number;
+}
+
 /** Makes a terminal; -ENOSPC when there are too many. */
-export function newPty(k: Kernel, { uid, gid, service, rows = 24, columns = 80 }: { uid: number; gid: number; service: boolean; rows?: number; columns?: number }): Pty | number {
+export function newPty(k: Kernel, { uid, gid, service, member = "", rows = 24, columns = 80 }: NewPty): Pty | number {
   let number = 0;
   while (ptys(k).has(number)) number++;
   if (number >= PTY_MAX) return -ENOSPC;
   const pty: Pty = {
-    number, masters: 1, slaves: 0, service, termios: freshTermios(), rows, columns, session: 0, pgrp: 0, uid, gid, input: "", lines: [], edited: "",
+    number, masters: 1, slaves: 0, service, member, termios: freshTermios(), rows, columns, session: 0, pgrp: 0, uid, gid, input: "", lines: [], edited: "",
     output: "", screen: "", dropped: 0, hungUp: false, readWait: newWaitQueue(k), writeWait: newWaitQueue(k),
   };
   ptys(k).set(number, pty);
   return pty;
+}
+
+/** Names a terminal for good: its number is given again, the number of its wait queue never. */
+export function terminalId({ readWait }: Pty): number {
+  return readWait;
 }
 
 export function ptyOf(k: Kernel, number: number): Pty | null {
@@ -61,7 +76,7 @@ function wakeAll(k: Kernel, pty: Pty): void {
   wake(k, pty.writeWait, { nr: Infinity });
 }
 
-/** Prints on a terminal. */
+/** Prints on a terminal: a write, or the echo of what is typed. */
 function print(k: Kernel, pty: Pty, text: string): void {
   const bytes = cooked(pty, text);
   if (!pty.service) pty.output += bytes;
@@ -84,7 +99,8 @@ function signalGroup(k: Kernel, pgid: number, signal: number): void {
 /** Somebody types. */
 export function typeOn(k: Kernel, pty: Pty, bytes: string): void {
   const { echo, signals } = receive(pty, bytes);
-  if (echo !== "") print(k, pty, echo);
+  // As n_tty: where nobody reads the output, there is no echo.
+  if (echo !== "" && (pty.service || pty.output.length < OUTPUT_MAX)) print(k, pty, echo);
   for (const signal of signals) signalGroup(k, pty.pgrp, signal);
   wake(k, pty.readWait, { nr: Infinity });
 }
@@ -108,7 +124,12 @@ export function hangUp(k: Kernel, pty: Pty): void {
 }
 
 function forget(k: Kernel, pty: Pty): void {
-  if (pty.masters === 0 && pty.slaves === 0) ptys(k).delete(pty.number);
+  if (pty.masters !== 0 || pty.slaves !== 0) return;
+  ptys(k).delete(pty.number);
+  if (!pty.service) return;
+  const { endedTerminals } = k.state.drivers;
+  endedTerminals.push({ id: terminalId(pty), screen: pty.screen, dropped: pty.dropped });
+  if (endedTerminals.length > ENDED_MAX) endedTerminals.shift();
 }
 
 /** The terminal that controls a task's session. */

@@ -1,7 +1,7 @@
 /** What the kernel keeps of devices: numbers given out, what opens them, classes and their devices, debugfs, /proc entries. */
 import { ueventInit, type UeventState } from "../fs/uevent_state.ts";
 
-import type { Pty } from "./tty_state.ts";
+import type { EndedTerminal, Pty } from "./tty_state.ts";
 
 /** A range of device numbers that somebody registered; /proc/devices lists them. */
 export interface ChrdevRegion {
@@ -81,6 +81,8 @@ export interface DriverState {
   syslogOffset: number;
   /** Pseudoterminals by number. */
   ptys: Map<number, Pty>;
+  /** The last terminals that the service read and that are gone, the newest last: who follows one gets its end. */
+  endedTerminals: EndedTerminal[];
   /** Values written under /proc/sys, by path. */
   sysctl: Map<string, string>;
   uevents: UeventState;
@@ -90,6 +92,6 @@ export function driverInit(): DriverState {
   return {
     regions: [], cdevs: [], misc: [], classes: new Map(), devices: new Map(),
     debugfs: new Map(), procEntries: new Map(), nextEntry: 1, openEntries: new Map(),
-    syslogSequence: 0, syslogOffset: 0, ptys: new Map(), sysctl: new Map(), uevents: ueventInit(),
+    syslogSequence: 0, syslogOffset: 0, ptys: new Map(), endedTerminals: [], sysctl: new Map(), uevents: ueventInit(),
   };
 }

@@ -16,6 +16,8 @@ export interface Pty {
   slaves: number;
   /** The service reads what is printed: it is kept in `screen`, and nobody waits for room. */
   service: boolean;
+  /** Whose command is on it, where the service reads; "" else. */
+  member: string;
   termios: Termios;
   rows: number;
   columns: number;
@@ -39,4 +41,11 @@ export interface Pty {
   hungUp: boolean;
   readWait: number;
   writeWait: number;
+}
+
+/** What a terminal of the service had printed when the last program left it. */
+export interface EndedTerminal {
+  id: number;
+  screen: string;
+  dropped: number;
 }

@@ -4,7 +4,7 @@ import { O_RDWR } from "../abi/fcntl.ts";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { TIOCSCTTY } from "../abi/ioctl.ts";
 import { bytesName } from "../fs/names.ts";
-import { newPty, ptyOf, resize, typeOn } from "../drivers/pty.ts";
+import { newPty, ptyOf, resize, terminalId, typeOn } from "../drivers/pty.ts";
 import type { Input, Json, Refusal } from "../input.ts";
 import type { Kernel } from "../kernel.ts";
 import { base64Decode } from "../lib/bytes.ts";
@@ -47,7 +47,7 @@ const sizeOf = (value: number): number => Math.min(Math.max(1, Math.floor(value)
 export function openTerminal(k: Kernel, { command, uid, member, home, rows, columns }: Opening): { pid: number; tty: number } | Refusal {
   const argv = commandWords(command as { [name: string]: Json });
   if (typeof argv === "string") return { refused: "invalid", detail: argv };
-  const pty = newPty(k, { uid, gid: uid, service: true, rows: sizeOf(rows), columns: sizeOf(columns) });
+  const pty = newPty(k, { uid, gid: uid, service: true, member, rows: sizeOf(rows), columns: sizeOf(columns) });
   if (typeof pty === "number") return { refused: "limit", detail: "a session has no more terminals" };
   const env = [...environment(uid, home).filter((entry) => !entry.startsWith("TERM=")), "TERM=linux"];
   const locals: TerminalLocals = { argv, env, path: `/dev/pts/${pty.number}`, status: 0 };
@@ -87,6 +87,9 @@ export function resizeTerminal(k: Kernel, number: number, rows: number, columns:
 
 export interface TerminalView {
   tty: number;
+  /** Names it for good, where the number is given again. */
+  id: number;
+  member: string;
   /** Session leader, 0 once it is gone. */
   pid: number;
   rows: number;
@@ -100,6 +103,14 @@ export interface TerminalView {
 export function terminalView(k: Kernel, number: number): TerminalView | null {
   const pty = ptyOf(k, number);
   if (pty?.service !== true) return null;
-  const { session, rows, columns, screen, dropped } = pty;
-  return { tty: number, pid: session, rows, columns, screen, dropped };
+  const { session, member, rows, columns, screen, dropped } = pty;
+  return { tty: number, id: terminalId(pty), member, pid: session, rows, columns, screen, dropped };
+}
+
+/** What the terminal with this id has printed so far, or had when it went; null when that is forgotten. Pure. */
+export function terminalScreen(k: Kernel, number: number, id: number): { screen: string; dropped: number; ended: boolean } | null {
+  const live = terminalView(k, number);
+  if (live?.id === id) return { screen: live.screen, dropped: live.dropped, ended: false };
+  const gone = k.state.drivers.endedTerminals.find((one) => one.id === id);
+  return gone === undefined ? null : { screen: gone.screen, dropped: gone.dropped, ended: true };
 }
