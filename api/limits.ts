@@ -14,6 +14,8 @@ export const LIMITS = {
   jsonBufferBytes: 1 * MiB,
   rawBufferBytes: 16 * MiB,
   sleepingCalls: 1_024,
+  /** Requests of a session that wait: for its turn, or held by calls that sleep. */
+  heldRequests: 4_096,
   processes: 4_096,
   streams: 16,
   streamBacklogBytes: 1 * MiB,

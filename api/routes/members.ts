@@ -1,7 +1,7 @@
 /** Members: who may use a session, and as which uid. */
 import { z } from "zod";
 import { ROLES } from "../auth.ts";
-import { Problem, conflict, notFound } from "../errors.ts";
+import { conflict, notFound } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { defineRoute } from "../route.ts";
 import { Id, PageQuery, SessionParams, Timestamp, pageOf, pageSchema } from "../schemas.ts";
@@ -29,15 +29,15 @@ export const createMember = defineRoute({
   body: z.strictObject({ name: z.string().min(1).max(200), role: z.enum(["student", "assistant", "observer"]) }),
   responses: { 201: { description: "The member, with its token", json: CreatedMember, headers: { Location: "The member" } } },
   async handle({ params, body, request }, { sessions, store }) {
-    if ((await store.members.count(params.sid)) >= LIMITS.membersPerSession) {
-      throw new Problem(507, "full", `A session has at most ${LIMITS.membersPerSession} members.`);
-    }
     const session = await sessions.find(params.sid);
     sessions.use(session);
     const view = (member: MemberRecord, token: string) => ({
       status: 201 as const, json: { ...memberView(member), token }, headers: { Location: `/v1/sessions/${params.sid}/members/${member.id}` },
     });
-    return addMember(sessions, session, body, request, view);
+    const { membersPerSession: limit } = LIMITS;
+    return session.memberPlaces.make(
+      limit, () => store.members.count(params.sid), `A session has at most ${limit} members.`, () => addMember(sessions, session, body, request, view),
+    );
   },
 });
 

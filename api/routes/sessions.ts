@@ -49,28 +49,32 @@ export const createSession = defineRoute({
   body: CreateSession,
   responses: { 201: { description: "It runs", json: CreatedSession, headers: { Location: "The session" } } },
   problems: { 507: "There is no room for another session" },
-  async handle({ body, request, caller }, services) {
+  handle({ body, request, caller }, services) {
     const { sessions, store } = services;
-    if ((await store.sessions.count()) >= LIMITS.sessions) throw new Problem(507, "full", `There are at most ${LIMITS.sessions} sessions.`);
-    sessions.requireMemory();
-    const sealing = request.ticket === null ? null : await sealKey(request.ticket);
-    const name = body.name ?? (body.from === undefined ? "session" : "fork");
-    const made = body.from === undefined
-      ? bootSession(sessions, name, body.machine ?? {})
-      : await fork(services, name, body.from, body.machine, request, caller);
-    await insertModules(services, made, body.modules ?? [], request);
-    const { session, owner, token } = made;
-    const reply = {
-      status: 201 as const, headers: { Location: `/v1/sessions/${session.id}` },
-      json: { ...sessionView(session.record), token, member: { id: owner.id, role: owner.role, uid: owner.uid } },
-    };
-    return new Promise((resolve, reject) => {
-      const unit: Unit = sessions.journal.unit(session);
-      if (sealing !== null) keepSealed(unit, request.ticket!, reply, sealReply(sealing, reply), { sessionId: null, seq: null });
-      unit.answer({ resolve: () => resolve(reply), reject }, reply);
-    });
+    return sessions.places.make(LIMITS.sessions, () => store.sessions.count(), `There are at most ${LIMITS.sessions} sessions.`, () => make(services, body, request, caller));
   },
 });
+
+async function make(services: Services, body: z.output<typeof CreateSession>, request: RequestInfo, caller: Caller | null) {
+  const { sessions } = services;
+  sessions.requireMemory();
+  const sealing = request.ticket === null ? null : await sealKey(request.ticket);
+  const name = body.name ?? (body.from === undefined ? "session" : "fork");
+  const made = body.from === undefined
+    ? bootSession(sessions, name, body.machine ?? {})
+    : await fork(services, name, body.from, body.machine, request, caller);
+  await insertModules(services, made, body.modules ?? [], request);
+  const { session, owner, token } = made;
+  const reply = {
+    status: 201 as const, headers: { Location: `/v1/sessions/${session.id}` },
+    json: { ...sessionView(session.record), token, member: { id: owner.id, role: owner.role, uid: owner.uid } },
+  };
+  return new Promise<typeof reply>((resolve, reject) => {
+    const unit: Unit = sessions.journal.unit(session);
+    if (sealing !== null) keepSealed(unit, request.ticket!, reply, sealReply(sealing, reply), { sessionId: null, seq: null });
+    unit.answer({ resolve: () => resolve(reply), reject }, reply);
+  });
+}
 
 async function fork(
   services: Services, name: string, from: string, machine: z.output<typeof Machine> | undefined, request: RequestInfo, admin: Caller | null,

@@ -1,8 +1,10 @@
 /** Asking for a call that others made. */
+import { tooMany } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import type { Reply, RequestInfo } from "../route.ts";
 import type { CallAnswer, Kernel } from "./core.ts";
 import { moveClock } from "./feed.ts";
-import { holdRequest } from "./held.ts";
+import { heldIn, holdRequest } from "./held.ts";
 import type { Settler } from "./journal.ts";
 import type { Sessions } from "./sessions.ts";
 import { afterCommit } from "./work.ts";
@@ -23,6 +25,7 @@ export async function awaitCall(
         if (answer.state !== "sleeping" || request.waitMs === 0) {
           return afterCommit(sessions, session, () => resolve({ status: 200, json: answer }), reject);
         }
+        if (heldIn(session) >= LIMITS.heldRequests) throw tooMany(`At most ${LIMITS.heldRequests} requests are held in a session.`, 1);
         holdRequest(sessions, session, {
           callId, pid: answer.pid, to, requestId: request.id, ended: reply, asleep: reply, timer: null, keeps: false, answered: false,
         }, request.waitMs);

@@ -86,6 +86,13 @@ export function dismissAll(session: Session, reply: (waiter: Waiter) => void): v
   session.waiters.clear();
 }
 
+/** How many requests are held in the session. */
+export function heldIn(session: Session): number {
+  let held = 0;
+  for (const waiting of session.waiters.values()) held += waiting.length;
+  return held;
+}
+
 /** Whether a request is held in the session. */
 export function isHeld(session: Session): boolean {
   for (const waiting of session.waiters.values()) for (const waiter of waiting) if (!waiter.answered) return true;

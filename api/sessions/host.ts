@@ -15,6 +15,8 @@ export interface Host {
   readonly journal: Journal;
   readonly turns: Turns;
   readonly log: Log;
+  /** Sees to it that the kernel is in memory or on its way. @throws Problem 503, 404 */
+  use(session: Session): void;
   /** A kernel timer of a real clock is due. */
   timerDue(session: Session): void;
   /** The kernel has nothing left to do until something comes. */

@@ -3,6 +3,7 @@ import type { Problem } from "../errors.ts";
 import type { SessionRecord } from "../store/index.ts";
 import type { Kernel } from "./core.ts";
 import type { Waiter } from "./held.ts";
+import { Places } from "./places.ts";
 import type { PendingMove } from "./rows.ts";
 import type { Stream } from "./streams.ts";
 
@@ -77,6 +78,9 @@ export interface Session {
   /** Date.now() of the last request. */
   usedMs: number;
   removed: boolean;
+  /** Named snapshots and members that are being made. */
+  readonly snapshotPlaces: Places;
+  readonly memberPlaces: Places;
   /** A snapshot is being written. */
   saving: boolean;
 }
@@ -84,6 +88,6 @@ export interface Session {
 export function newSession(record: SessionRecord): Session {
   return {
     id: record.id, record, live: null, loading: false, queue: [], afterMove: [], waiters: new Map(), streams: new Set(), opening: 0,
-    failedWork: new Set(), usedMs: Date.now(), removed: false, saving: false,
+    failedWork: new Set(), usedMs: Date.now(), removed: false, snapshotPlaces: new Places(), memberPlaces: new Places(), saving: false,
   };
 }

@@ -7,11 +7,12 @@ import { armTimer, disarmTimer } from "./clock.ts";
 import { callRecord, type Kernel } from "./core.ts";
 import { PRESSURE, memoryPressure } from "../memory.ts";
 import { CoreFailure, feed, moveClock } from "./feed.ts";
-import { answerAll, answerQuiet, dismissAll, isHeld } from "./held.ts";
+import { answerAll, answerQuiet, dismissAll, heldIn, isHeld } from "./held.ts";
 import type { Host, Log } from "./host.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { Journal, type Unit } from "./journal.ts";
 import { liveOf, replay } from "./load.ts";
+import { Places } from "./places.ts";
 import { newSession, type Live, type Session } from "./session.ts";
 import { saveKernel } from "./snapshots.ts";
 import { Turns } from "./turns.ts";
@@ -46,6 +47,8 @@ export class Sessions implements Host {
   readonly journal: Journal;
   readonly turns: Turns;
   readonly keys: IdempotencyKeys;
+  /** Sessions that are being made. */
+  readonly places = new Places();
   readonly #options: Required<Omit<SessionsOptions, "store" | "log" | "committed" | "now" | "pressure">>;
   readonly #sessions = new Map<string, Session>();
   readonly #opening = new Map<string, Promise<Session>>();
@@ -74,7 +77,10 @@ export class Sessions implements Host {
 
   /** The session, known at once when it was used lately. @throws Problem 404 */
   find(id: string): Session | Promise<Session> {
-    return this.#sessions.get(id) ?? this.#open(id);
+    const session = this.#sessions.get(id);
+    if (session === undefined) return this.#open(id);
+    session.usedMs = Date.now(); // whoever asked for it may do something else first
+    return session;
   }
 
   /** Does something in a kernel; resolves with the reply when it is kept. */
@@ -322,8 +328,7 @@ export class Sessions implements Host {
     }
     if (session.usedMs !== usedMs || session.live !== live || !isIdle(session) || (live !== null && this.journal.isOpen(session))) return false;
     if (live !== null) disarmTimer(live);
-    session.live = null;
-    this.#sessions.delete(session.id);
+    session.live = null; // a request may hold the session itself: that goes when nobody has asked for it for long
     return true;
   }
 
@@ -367,7 +372,7 @@ export class Sessions implements Host {
     const counts = { loaded: 0, held: 0, streams: 0 };
     for (const session of this.#sessions.values()) {
       if (session.live !== null) counts.loaded++;
-      counts.held += session.waiters.size;
+      counts.held += heldIn(session);
       counts.streams += session.streams.size;
     }
     return counts;

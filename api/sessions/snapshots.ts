@@ -47,12 +47,18 @@ export async function stage(host: Host, content: Uint8Array): Promise<string> {
 }
 
 /** Takes a named snapshot; resolves when it is kept. */
-export async function takeSnapshot<R extends Reply>(
+export function takeSnapshot<R extends Reply>(
   host: Host, session: Session, name: string | null, request: RequestInfo, view: (record: SnapshotRecord) => R,
 ): Promise<R> {
-  if ((await host.store.snapshots.count(session.id)) >= LIMITS.snapshotsPerSession) {
-    throw new Problem(507, "full", `A session has at most ${LIMITS.snapshotsPerSession} snapshots; delete one first.`);
-  }
+  const { snapshotsPerSession: limit } = LIMITS;
+  return session.snapshotPlaces.make(
+    limit, () => host.store.snapshots.count(session.id), `A session has at most ${limit} snapshots; delete one first.`, () => keepNamed(host, session, name, request, view),
+  );
+}
+
+async function keepNamed<R extends Reply>(
+  host: Host, session: Session, name: string | null, request: RequestInfo, view: (record: SnapshotRecord) => R,
+): Promise<R> {
   host.requireMemory();
   const { live, made, content } = await new Promise<{ live: Live } & ReturnType<typeof take>>((resolve, reject) => {
     host.turns.do(session, {

@@ -1,5 +1,6 @@
 /** Who works when: sessions with work left take turns, one slice each, and the event loop runs in between. */
-import { Problem } from "../errors.ts";
+import { Problem, tooMany } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import { slice } from "./feed.ts";
 import type { Host } from "./host.ts";
 import type { Job, Live, Session } from "./session.ts";
@@ -24,8 +25,14 @@ export class Turns {
     setImmediate(() => this.#round());
   }
 
-  /** Does `job` now where nothing is before it, else in its turn. The session must be loaded or loading. */
+  /** Does `job` now where nothing is before it, else in its turn. */
   do(session: Session, job: Job): void {
+    try {
+      this.#host.use(session); // it may have gone while the request did something else
+      if (session.queue.length >= LIMITS.heldRequests) throw tooMany("The session is busy, and as many requests wait for it as may.", 1);
+    } catch (error) {
+      return job.reject(error as Problem);
+    }
     const { live } = session;
     if (live !== null && !live.more && session.queue.length === 0) this.run(session, live, job);
     else {
@@ -48,7 +55,7 @@ export class Turns {
     this.#scheduled = false;
     for (const session of [...this.#busy]) {
       this.#busy.delete(session);
-      if (session.live !== null) this.#turn(session, session.live);
+      if (session.live !== null && !session.removed) this.#turn(session, session.live);
     }
   }
 

@@ -1,5 +1,7 @@
 /** Limits of a session: each answers 429 and goes away again; nothing of what was refused is left behind. */
+import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { LIMITS } from "../../api/limits.ts";
 import { TestService, wait, type TestSession } from "../helpers/service.ts";
 
 let service: TestService;
@@ -87,4 +89,37 @@ test("a seed is a safe whole number, and says so", async () => {
   const raw = await service.ask("post", "/v1/sessions", { raw: '{"machine":{"seed":9007199254740993}}', type: "application/json" });
   expect(raw.body).toMatchObject({ status: 422, errors: [{ path: "/machine/seed" }] });
   for (const [seed, read] of [["9007199254740991", 9007199254740991], ["0x10", 16], [0, 0]]) expect((await made(seed)).machine.seed).toBe(read);
+});
+
+test("snapshots and members made at once are no more than those made one after the other", async () => {
+  const { snapshots, members } = service.service.services.store;
+  const original = { snapshots: snapshots.count.bind(snapshots), members: members.count.bind(members) };
+  snapshots.count = async (id) => 97 + (await original.snapshots(id));
+  members.count = async (id) => 996 + (await original.members(id));
+  try {
+    const made = await Promise.all(Array.from({ length: 8 }, () => session.ask("post", "/snapshots", { json: {} })));
+    expect(made.map(({ status }) => status).sort()).toEqual([201, 201, 201, 507, 507, 507, 507, 507]);
+    const joined = await Promise.all(Array.from({ length: 8 }, () => session.ask("post", "/members", { json: { name: "x", role: "student" } })));
+    expect(joined.map(({ status }) => status).sort()).toEqual([201, 201, 201, 507, 507, 507, 507, 507]);
+  } finally {
+    snapshots.count = original.snapshots;
+    members.count = original.members;
+  }
+});
+
+test("4,096 requests are held in a session; one more is 429", async () => {
+  const asleep = await session.ask("post", "/commands", { json: { script: "sleep 1000" }, ...wait(0) });
+  const { heldRequests } = LIMITS;
+  const path = `/v1/sessions/${session.id}/calls/${asleep.body.callId as string}`;
+  const { hostname, port } = new URL(service.url);
+  const socket = connect(Number(port), hostname);
+  const one = `GET ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${session.token}\r\nPrefer: wait=200\r\n\r\n`;
+  socket.write(one.repeat(heldRequests));
+  const held = async () => Number(/^syslab_held (\d+)/m.exec((await service.ask("get", "/metrics")).text)![1]);
+  while ((await held()) < heldRequests) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect((await session.ask("get", path.replace(session.path, ""), wait(200))).body).toMatchObject({ status: 429, type: "/problems/too-many" });
+  expect((await session.ask("get", path.replace(session.path, ""), wait(0))).status).toBe(200);
+  await session.ask("delete", path.replace(session.path, ""));
+  expect(await held()).toBe(0);
+  socket.destroy();
 });

@@ -39,6 +39,24 @@ describe("sessions", () => {
     for (const one of [session, student]) expect((await one.ask("get", "/clock")).status).toBe(401);
   });
 
+  test("a request that was busy elsewhere while its session went away is answered all the same", async () => {
+    const { sessions, store } = service.service.services;
+    const session = await service.session();
+    const original = store.snapshots.count.bind(store.snapshots);
+    /** A snapshot is asked for; while it looks how many there are, `meanwhile` happens. */
+    const during = async (meanwhile: () => Promise<unknown>) => {
+      store.snapshots.count = async (id) => {
+        store.snapshots.count = original;
+        await meanwhile();
+        return original(id);
+      };
+      return (await session.ask("post", "/snapshots", { json: {} })).status;
+    };
+    // Out of memory: it comes back.
+    expect(await during(() => sessions.putAwayIdle(Date.now() + 3_600_000))).toBe(201);
+    expect(await during(() => session.ask("delete", ""))).toBe(404);
+  });
+
   test("what a machine may not have is told by its place", async () => {
     const refused = async (machine: unknown, path: string) => {
       const { status, body } = await service.ask("post", "/v1/sessions", { json: { machine } });
