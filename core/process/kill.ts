@@ -3,6 +3,7 @@ import { EINVAL, EPERM, ESRCH } from "../abi/errno.ts";
 import { CAP_KILL } from "../abi/capability.ts";
 import { SIGCONT, _NSIG } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
+import { charge } from "../sched/cost.ts";
 import { capable } from "../sched/cred.ts";
 import { sendSignal, sendSignalToTask, type SignalInfo } from "../sched/signal.ts";
 import { groupOf, taskOf, type Task, type ThreadGroup } from "../sched/task.ts";
@@ -75,11 +76,15 @@ function killMany(k: Kernel, sender: Task, groups: ThreadGroup[], signal: number
   return success ? 0 : result;
 }
 
-/** Everyone but init and the sender; whom one may not signal is passed over in silence. */
+/** Looking at one process of many and asking whether one may signal it, ns. */
+const LOOK_NS = 50;
+
+/** Everyone but init and the sender, in the order in which they were made; whom one may not signal is passed over in silence. */
 function killAll(k: Kernel, sender: Task, signal: number, info: SignalInfo): number {
   let sent = false;
   let result = 0;
-  for (const group of [...k.state.sched.groups.values()].sort((a, b) => a.tgid - b.tgid)) {
+  charge(k, k.state.sched.groups.size * LOOK_NS);
+  for (const group of [...k.state.sched.groups.values()]) {
     if (group.tgid === INIT_PID || group.tgid === sender.tgid) continue;
     sent = true;
     const one = killGroup(k, sender, group, signal, info);

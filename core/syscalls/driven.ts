@@ -17,8 +17,9 @@ import { keepAnswer, leaveAnswers, sizeOf } from "./kept.ts";
 import { place } from "./place.ts";
 import { hex } from "./strace.ts";
 
-/** Calls of a batch that one step makes: a step stays well under a millisecond. */
+/** Calls of a batch that one step makes, and kernel time, ns, after which it makes no further one: a step stays well under a millisecond. */
 const CALLS_A_STEP = 64;
+const CALLS_NS = 200_000;
 
 /** About how many bytes the answers of a batch hold together, so that they fit one JSON text; the calls after that are ENOBUFS. */
 const BATCH_ANSWER_BYTES = 64 << 20;
@@ -85,7 +86,8 @@ steps<BatchLocals>("call.batch", {
   begin: () => NEXT,
   next: (k, task, frame) => {
     const { locals } = frame;
-    for (let made = 0; made < CALLS_A_STEP; made++) {
+    const untilNs = cpuNs(k) + CALLS_NS;
+    for (let made = 0; made < CALLS_A_STEP && cpuNs(k) < untilNs; made++) {
       if (batchOver(task, locals)) return endBatch(k, task, locals);
       const result = startNext(k, task, locals);
       if (typeof result === "object") return result;

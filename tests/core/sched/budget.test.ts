@@ -167,3 +167,23 @@ describe("work without end", () => {
     note(m.kernel, "over");
   });
 });
+
+test("a batch of calls that cost much takes steps of a few calls each, and others run in between", async () => {
+  const m = machine({ cpus: 2 });
+  const pid = await m.createProcess();
+  const k = m.kernel;
+  const batch = (callId: string, call: string, args = {}): number => {
+    let steps = 1;
+    const calls = Array.from({ length: 64 }, () => ({ call, args }));
+    let output = handle(k, { type: "batch", pid, callId, atNs: k.state.time.nowNs, calls, onError: "continue" }, 1);
+    for (; output.more; steps++) output = handle(k, { type: "run", atNs: k.state.time.nowNs }, 1);
+    expect(output.ended.map((ended) => ended.callId)).toEqual([callId]);
+    return steps;
+  };
+  expect(batch("cheap", "getpid")).toBeLessThan(6);
+  expect(batch("forks", "fork")).toBeGreaterThan(10);
+  // Each looks at all processes that there are.
+  for (let round = 0; round < 31; round++) batch(`forks${round}`, "fork");
+  expect(batch("kills", "kill", { pid: -1, sig: 0 })).toBeGreaterThan(30);
+  expect(m.broken()).toEqual([]);
+});
