@@ -62,8 +62,8 @@ function checkFrames(k: Kernel, found: Found, wrong: string[]): void {
     if (frame === null) return;
     const pfn = mm.reservedPages + at;
     used[frame.use]++;
-    // A page that a driver took for itself has that driver as its holder; no record says which.
-    const own = frame.use === "kernel" && !found.owned.has(pfn) ? 1 : 0;
+    // A page that a driver took for itself has that driver as its holder, until it gave it up; no record says which.
+    const own = frame.use === "kernel" && !found.owned.has(pfn) && frame.refs > (found.refs.get(pfn) ?? 0) ? 1 : 0;
     const refs = (found.refs.get(pfn) ?? 0) + own;
     const mapped = found.mapped.get(pfn) ?? 0;
     if (frame.refs !== refs) wrong.push(`frame ${pfn} (${frame.use}) counts ${frame.refs} references, ${refs} are found`);
