@@ -27,6 +27,7 @@ import { socketCreate, socketRelease } from "./create.ts";
 import { endpoint, inetSockaddr, type Endpoint } from "./inet_addr.ts";
 import { kernelMessage, kernelRoom, userMessage, type Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
+import { dropControl } from "./scm.ts";
 import { setOption } from "./sock_options.ts";
 import { socketOf } from "./socket.ts";
 import { acceptOrSleep, connectSocket, deadline, newTransfer, receiveOrSleep, sendOrSleep, type Transfer } from "./wait.ts";
@@ -188,8 +189,11 @@ function receive(k: Kernel, task: Task, id: number, msg: Message, flags: number)
   if (!socketExists(k, id)) return -ENOTCONN;
   const socket = socketOf(k, id);
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);
-  if (got !== -EAGAIN || (flags & MSG_DONTWAIT) !== 0) return got;
-  return sleepOn(msg.wait, { wchan: msg.wchan });
+  dropControl(k, msg);
+  if (got !== -EAGAIN) return got;
+  // What SO_RCVLOWAT would wait with is taken already: it is the answer.
+  if (msg.copied > 0) return msg.copied;
+  return (flags & MSG_DONTWAIT) !== 0 ? got : sleepOn(msg.wait, { wchan: msg.wchan });
 }
 
 export type { Endpoint };

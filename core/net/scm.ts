@@ -2,6 +2,7 @@
 import type { Kernel } from "../kernel.ts";
 import { fput } from "../fs/file.ts";
 import type { Task } from "../sched/task.ts";
+import type { Message } from "./message.ts";
 import type { UnixCred, UnixMessage } from "./socket.ts";
 
 /** The caller's identity as the kernel vouches for it. */
@@ -33,4 +34,9 @@ export function detachFiles(k: Kernel, message: UnixMessage): number[] {
 /** Descriptors that nobody received are closed. */
 export function putFiles(k: Kernel, files: readonly number[]): void {
   for (const id of files) fput(k, k.tables.hooks.file(k, id));
+}
+
+/** Descriptors that came beside bytes which were only read are closed. */
+export function dropControl(k: Kernel, { control }: Message): void {
+  if (control !== null && control.files.length > 0) putFiles(k, control.files.splice(0));
 }

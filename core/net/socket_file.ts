@@ -15,9 +15,9 @@ import type { Task } from "../sched/task.ts";
 import { sleepOn } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { socketRelease } from "./create.ts";
-import { kernelMessage, userMessage, type Message } from "./message.ts";
+import { kernelMessage, userMessage } from "./message.ts";
 import { protocolOf } from "./proto.ts";
-import { putFiles } from "./scm.ts";
+import { dropControl } from "./scm.ts";
 import { socketOf, type Socket } from "./socket.ts";
 import { receiveNow } from "./ksocket.ts";
 import { receiveMessage, sendMessage } from "./wait.ts";
@@ -56,11 +56,6 @@ export function socketFd(k: Kernel, task: Task, socket: Socket, flags: number, c
   const fd = fdInstall(k, task, file, { cloexec });
   if (fd < 0) k.tables.hooks.fput(k, file.id);
   return fd < 0 ? -EMFILE : fd;
-}
-
-/** Descriptors that came beside bytes which were only read(2) are closed. */
-function dropControl(k: Kernel, msg: Message): void {
-  if (msg.control !== null && msg.control.files.length > 0) putFiles(k, msg.control.files.splice(0));
 }
 
 /** read(2) and readv(2). */

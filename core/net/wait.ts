@@ -8,6 +8,7 @@ import { sleepOn } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import type { Message } from "./message.ts";
 import { protocolOf } from "./proto.ts";
+import { dropControl } from "./scm.ts";
 import type { Socket } from "./socket.ts";
 import { RCV_SHUTDOWN } from "./tcp_states.ts";
 
@@ -77,7 +78,10 @@ const sendWait = steps<Transfer>("net.send", {
   send: (k, task, { locals }) => sendOrSleep(k, task, locals),
 });
 
-/** recvmsg(2) of a socket without what is written beside the bytes: as many as came, 0 at the end, or an errno. */
+/**
+ * recvmsg(2) of a socket without what is written beside the bytes: as many as came, 0 at the end, or an errno. Descriptors that
+ * came with them are the caller's when it is a number; those of a receive that slept are closed.
+ */
 export function receiveMessage(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): SyscallResult {
   const got = protocolOf(socket).recvmsg(k, task, socket, msg, flags);
   if (got !== -EAGAIN) return got;
@@ -88,7 +92,7 @@ export function receiveMessage(k: Kernel, task: Task, socket: Socket, msg: Messa
 /** Locals: a Transfer whose first attempt found nothing. Answers the bytes received. */
 const receiveWait = steps<Transfer>("net.receive", {
   receive: (k, task, { locals }) => receiveOrSleep(k, task, locals),
-});
+}, { undo: { receive: (k, _task, { locals }) => dropControl(k, locals.msg) } });
 
 interface ConnectWait {
   socket: number;

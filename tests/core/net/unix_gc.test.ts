@@ -54,3 +54,18 @@ test("a connection that nobody accepted keeps no circle alive", async () => {
   expect(sockets(m)).toBe(0);
   expect(m.broken()).toEqual([]);
 });
+
+test("descriptors that come to a read are closed, one that slept too", async () => {
+  const m = await Sockets.boot();
+  const [left, right] = m.pair("SOCK_SEQPACKET");
+  const reader = m.fork();
+  const files = m.kernel.state.fs.files.size;
+  const read = m.sleeps("read", { fd: right, count: 10 }, reader);
+  const [readEnd, writeEnd] = m.do("pipe2", { flags: "0" }).pipefd as number[];
+  pass(m, left, [readEnd]);
+  expect(m.after(read).ret).toBe(1);
+  m.ok("close", { fd: readEnd });
+  m.ok("close", { fd: writeEnd });
+  expect(m.kernel.state.fs.files.size).toBe(files);
+  expect(m.broken()).toEqual([]);
+});

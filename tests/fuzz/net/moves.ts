@@ -290,7 +290,7 @@ export class Moves {
     const { world } = this;
     if (world.fds(task).length > MOST_FDS - 1) return;
     const [domain, type] = ([["AF_INET", "SOCK_STREAM"], ["AF_INET", "SOCK_STREAM"], ["AF_UNIX", "SOCK_STREAM"], ["AF_UNIX", "SOCK_SEQPACKET"]] as const)[act.size % 4];
-    const addr = domain === "AF_INET" ? { sin_family: domain, sin_port: 0, sin_addr: "127.0.0.1" } : { sun_family: domain, sun_path: `@l${act.other % 7}` };
+    const addr: Json = domain === "AF_INET" ? { sin_family: domain, sin_port: 0, sin_addr: "127.0.0.1" } : { sun_family: domain, sun_path: `@l${act.other % 7}` };
     world.batch(task, [
       { call: "socket", args: { domain, type: nonblocking(type, act.flags) } },
       { call: "bind", args: { sockfd: { ret: 0 }, addr } },
