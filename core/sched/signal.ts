@@ -133,7 +133,9 @@ function post(k: Kernel, group: ThreadGroup, target: Task, number: number, info:
     killThreads(k, group);
   } else {
     const takers = shared ? group.threads.map((tid) => taskOf(k, tid)) : [target];
-    const taker = takers.find((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
+    const open = takers.filter((task) => (task.blocked & bit(number)) === 0n && !task.exiting);
+    // One that has not looked at an earlier signal yet may be long: another one takes this (wants_signal).
+    const taker = open.find((task) => !task.signalPending) ?? open[0];
     // What is stopped takes nothing but SIGKILL before it goes on.
     if (taker === undefined || group.stopSignal !== 0) return 0;
     // As Linux: what kills is a group exit from the moment it is sent, so it ends killable sleeps too (complete_signal).
@@ -227,6 +229,11 @@ export function recalcSignalPending(k: Kernel, task: Task): void {
   task.signalPending = !task.exiting && (task.interrupted || stopSignal !== 0 || anyOpen(task, task.pending) || anyOpen(task, pending));
 }
 
+/** A signal that a thread was told of may be gone. */
+function forgetPending(k: Kernel, task: Task): void {
+  if (task.signalPending) recalcSignalPending(k, task);
+}
+
 /** Sets the blocked mask; SIGKILL and SIGSTOP stay open. */
 export function setBlocked(k: Kernel, task: Task, mask: bigint): void {
   task.blocked = mask & ~UNBLOCKABLE;
@@ -258,6 +265,8 @@ export function dequeueSignal(k: Kernel, task: Task, wanted: bigint): PendingSig
     if (best >= 0) {
       const [signal] = queue.splice(best, 1);
       recalcSignalPending(k, task);
+      // Others of the group may have been told of it.
+      if (queue !== task.pending) for (const tid of groupOf(k, task).threads) if (tid !== task.tid) forgetPending(k, taskOf(k, tid));
       if (signal.number === SIGALRM || signal.code === SI_TIMER) k.tables.hooks.timerSignalTaken(k, groupOf(k, task), signal);
       return signal;
     }

@@ -74,6 +74,18 @@ describe("how signals are taken", () => {
     expect(m.broken()).toEqual([]);
   });
 
+  test("while one thread is deaf with a signal, another takes the next, and the first too", () => {
+    const thread = Number(ret(pid, "clone", { flags: THREAD }));
+    count(pid, "SIGUSR1", "SIGUSR2");
+    call(pid, "vfork");
+    const { callId } = call(thread, "pause");
+    m.feed({ type: "signal", pid, signal: 10, uid: 0 });
+    expect(m.stand(String(callId)).state).toBe("sleeping");
+    m.feed({ type: "signal", pid, signal: 12, uid: 0 });
+    expect(m.stand(String(callId))).toMatchObject({ errno: "EINTR", delivered: ["SIGUSR1", "SIGUSR2"] });
+    expect(m.broken()).toEqual([]);
+  });
+
   test("SIGKILL decides how the process ends, whatever else it finds as it goes on", () => {
     const child = Number(ret(pid, "fork"));
     call(pid, "kill", { pid: child, sig: "SIGSTOP" });
