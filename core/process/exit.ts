@@ -43,7 +43,7 @@ function putHeldFiles(k: Kernel, task: Task): void {
 function leave(k: Kernel, task: Task, group: ThreadGroup): void {
   putHeldFiles(k, task);
   exitFutexes(k, task);
-  if (group.vforkParent !== 0) {
+  if (group.vforkParent !== 0 && task.tid === task.tgid) {
     group.vforkParent = 0;
     wake(k, group.vforkWait, { nr: Infinity });
   }

@@ -181,7 +181,8 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
     enqueue(k, child);
   }
   if (!thread) announce(k, child);
-  return has(flags, CLONE_VFORK) ? waitForVfork(parent, groupOf(k, child), child) : child.tid;
+  // Differs from Linux: a thread is not waited for; its process may itself have a parent that waits.
+  return has(flags, CLONE_VFORK) && !thread ? waitForVfork(parent, groupOf(k, child), child) : child.tid;
 }
 
 /** The descriptor that the child's pidfd is to get, told at `at`; -EMFILE, -ENFILE, -EFAULT. */

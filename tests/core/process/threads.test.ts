@@ -172,3 +172,16 @@ describe("how threads end", () => {
     expect(m.broken()).toEqual([]);
   });
 });
+
+test("a vfork parent waits on though its child makes threads, with CLONE_VFORK too, and they end", () => {
+  const asleep = call(pid, "vfork");
+  const child = Math.max(...m.kernel.state.sched.tasks.keys());
+  const tid = thread(child, `${THREAD}|CLONE_VFORK`);
+  expect(tid).toBeGreaterThan(child);
+  call(tid, "exit", { status: 0 });
+  expect(gone(tid)).toBe(true);
+  expect(m.stand(String(asleep.callId)).state).toBe("sleeping");
+  call(child, "exit_group", { status: 0 });
+  expect(m.stand(String(asleep.callId))).toMatchObject({ state: "returned", ret: child });
+  expect(m.broken()).toEqual([]);
+});
