@@ -198,8 +198,8 @@ function writeProtected(k: Kernel, space: AddressSpace, vma: Vma, table: Uint32A
   const copied = copyOf(k, pfn);
   putPage(k, pfn, counted);
   if (copied === 0) return "oom";
-  if (table[index] !== low) {
-    // The OOM killer took the page meanwhile, and this process with it.
+  if (((table[index] ^ low) & ~PTE_ACCESSED) !== 0) {
+    // The OOM killer took the page meanwhile, and this process with it; reclaim only asks whether it was used.
     putFrame(k, copied);
     return "oom";
   }
