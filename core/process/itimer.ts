@@ -4,7 +4,7 @@ import { ITIMER_PROF, ITIMER_REAL } from "../abi/time.ts";
 import type { Kernel } from "../kernel.ts";
 import { sendSignal, type PendingSignal } from "../sched/signal.ts";
 import type { ThreadGroup } from "../sched/task.ts";
-import { now } from "../time/clock.ts";
+import { now, tickNs } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { nextLook, type CpuTimer } from "./cpu_timer.ts";
 import { groupTimes } from "./cputime.ts";
@@ -25,14 +25,15 @@ function usedNs(k: Kernel, group: ThreadGroup, which: number): number {
   return which === ITIMER_PROF ? utimeNs + stimeNs : utimeNs;
 }
 
-/** What is left of a timer; one that is about to fire has a microsecond, as Linux says. */
+/** What is left of a timer; of one that is about to fire the least that its clock can tell, as Linux says. */
 export function getItimer(k: Kernel, group: ThreadGroup, which: number): Itimer {
   if (which === ITIMER_REAL) {
     const left = group.realTimer === 0 ? 0 : Math.max(group.realUntilNs - now(k), 1000);
     return { valueNs: left, intervalNs: group.realPeriodNs };
   }
   const timer = cpuTimerOf(group, which);
-  const left = timer.expiresNs < 0 ? 0 : Math.max(timer.expiresNs - usedNs(k, group, which), 1000);
+  const toGo = timer.expiresNs - usedNs(k, group, which);
+  const left = timer.expiresNs < 0 ? 0 : toGo < 0 ? Math.round(tickNs(k)) : toGo;
   return { valueNs: left, intervalNs: timer.periodNs };
 }
 
@@ -47,8 +48,9 @@ export function setItimer(k: Kernel, group: ThreadGroup, which: number, { valueN
   const timer = cpuTimerOf(group, which);
   if (timer.timer !== 0) cancelTimer(k, timer.timer);
   timer.timer = 0;
-  timer.periodNs = valueNs === 0 ? 0 : intervalNs;
-  timer.expiresNs = valueNs === 0 ? -1 : usedNs(k, group, which) + valueNs;
+  // As Linux: these keep their period though they are disarmed, and have a tick more, since CPU time is told in ticks.
+  timer.periodNs = intervalNs;
+  timer.expiresNs = valueNs === 0 ? -1 : usedNs(k, group, which) + valueNs + Math.round(tickNs(k));
   if (valueNs > 0) lookLater(k, group, which, false);
 }
 

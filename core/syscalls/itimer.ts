@@ -100,6 +100,9 @@ function specBytes({ valueNs, intervalNs }: Itimer): Uint8Array {
   return timeBytes(NSEC_PER_SEC, intervalNs, valueNs);
 }
 
+/** Times end here, ns: 292 years. */
+const KTIME_MAX = (1n << 63n) - 1n;
+
 function sysTimerSettime(k: Kernel, task: Task, [id, bits, value, oldValue]: [number, number, Addr, Addr]): number {
   if (value === 0) return -EINVAL;
   const bytes = copyFromUser(k, task, value, 32);
@@ -111,7 +114,8 @@ function sysTimerSettime(k: Kernel, task: Task, [id, bits, value, oldValue]: [nu
   if (timer === null) return -EINVAL;
   const group = groupOf(k, task);
   const old = specBytes(getPosixTimer(k, timer));
-  setPosixTimer(k, group, timer, BigInt(seconds) * BigInt(NSEC_PER_SEC) + BigInt(fraction), intervalNs, (bits & TIMER_ABSTIME) !== 0);
+  const valueNs = BigInt(seconds) * BigInt(NSEC_PER_SEC) + BigInt(fraction);
+  setPosixTimer(k, group, timer, valueNs > KTIME_MAX ? KTIME_MAX : valueNs, intervalNs, (bits & TIMER_ABSTIME) !== 0);
   return oldValue === 0 ? 0 : give(k, task, oldValue, old);
 }
 

@@ -170,4 +170,24 @@ describe("timers' signals", () => {
     m.advance(1000);
     expect(ret(pid, "alarm", { seconds: 0 })).toBe(4294967294);
   });
+
+  test("a timer of CPU time has a tick more, and its period though it is disarmed; one of real time neither", () => {
+    const set = (which: string, tv_sec: number): Json => {
+      call(pid, "setitimer", { which, new_value: { it_value: { tv_sec, tv_usec: 0 }, it_interval: { tv_sec: 1, tv_usec: 0 } } });
+      return call(pid, "getitimer", { which }).curr_value;
+    };
+    const second = { tv_sec: 1, tv_usec: 0 };
+    expect([set("ITIMER_PROF", 0), set("ITIMER_REAL", 0)]).toEqual([
+      { it_interval: second, it_value: { tv_sec: 0, tv_usec: 0 } }, { it_interval: { tv_sec: 0, tv_usec: 0 }, it_value: { tv_sec: 0, tv_usec: 0 } },
+    ]);
+    expect(set("ITIMER_VIRTUAL", 5)).toEqual({ it_interval: second, it_value: { tv_sec: 5, tv_usec: 4000 } });
+    expect(set("ITIMER_REAL", 5)).toMatchObject({ it_value: { tv_sec: 4 } });
+  });
+
+  test("no time is longer than 292 years", () => {
+    call(pid, "timer_create", { clockid: "CLOCK_PROCESS_CPUTIME_ID" });
+    const never = { tv_sec: "4611686018427387904", tv_nsec: 0 };
+    expect(ret(pid, "timer_settime", { timerid: 0, new_value: { it_value: never, it_interval: never } })).toBe(0);
+    expect((call(pid, "timer_gettime", { timerid: 0 }).curr_value as Answer).it_value).toMatchObject({ tv_sec: 9223372036 });
+  });
 });
