@@ -58,7 +58,7 @@ export function kernelListen(k: Kernel, task: Task, socket: number, backlog: num
 export function kernelSetsockopt(k: Kernel, task: Task, socket: number, level: number, option: number, value: number): number {
   const bytes = new Uint8Array(4);
   putU32(bytes, 0, value);
-  return setOption(task, socketOf(k, socket), level, option, bytes);
+  return setOption(k, task, socketOf(k, socket), level, option, bytes);
 }
 
 /** 0 or an errno; `how`: SHUT_RD, SHUT_WR, SHUT_RDWR. */

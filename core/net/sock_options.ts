@@ -1,12 +1,13 @@
 /** Options of sockets (socket(7), tcp(7), ip(7)): what acts, what is only remembered, and what cannot be set. */
 import { EDOM, EINVAL, ENODATA, ENODEV, ENOENT, ENOTCONN, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../abi/errno.ts";
+import { POLLOUT } from "../abi/epoll.ts";
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../abi/capability.ts";
 import {
   AF_UNIX, IP_MTU, IP_TOS, IP_TRANSPARENT, IP_TTL, SOL_IP, SOL_SOCKET, SOL_TCP, SOL_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE,
   SO_BPF_EXTENSIONS, SO_BROADCAST, SO_BSDCOMPAT, SO_CNX_ADVICE, SO_COOKIE, SO_DOMAIN, SO_ERROR, SO_INCOMING_NAPI_ID, SO_KEEPALIVE,
   SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_PASSCRED, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL,
   SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO_OLD, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT,
-  SO_SNDTIMEO_OLD, SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SO_TYPE, SO_ZEROCOPY, TCP_DEFER_ACCEPT, TCP_LINGER2, TCP_MAXSEG,
+  SO_SNDTIMEO_OLD, SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SO_TYPE, SO_ZEROCOPY, TCP_DEFER_ACCEPT, TCP_INFO, TCP_LINGER2, TCP_MAXSEG,
   TCP_NODELAY, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, TCP_SAVED_SYN, TCP_THIN_DUPACK, TCP_TIMESTAMP,
   TCP_WINDOW_CLAMP, lingerLayout, ucredLayout,
 } from "../abi/socket.ts";
@@ -17,9 +18,11 @@ import { getI32, putU32, putU64 } from "../lib/bytes.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
 import { protocolOf } from "./proto.ts";
-import { takeError, type Socket, type SocketOptions } from "./socket.ts";
+import { takeError, writeSpace, type Socket, type SocketOptions } from "./socket.ts";
 import { deferAcceptSeconds, ipNeedsValue, ipStored, socketStored, tcpStored, udpStored, type StoredOptions } from "./stored_options.ts";
+import { tcpInfo } from "./tcp_info.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
+import { setRcvLowat } from "./tcp_window.ts";
 
 /** net.core.wmem_max and rmem_max; the least that setsockopt makes of SO_SNDBUF and SO_RCVBUF. */
 const BUF_MAX = 212_992;
@@ -50,15 +53,15 @@ function recall({ options }: Socket, level: number, option: number, start: numbe
 }
 
 /** Sets an option to the bytes given: 0, -EINVAL, -ENOPROTOOPT, -EPERM, -EDOM … */
-export function setOption(task: Task, socket: Socket, level: number, option: number, bytes: Uint8Array): number {
-  if (level === SOL_SOCKET) return setSocketOption(task, socket, option, bytes);
+export function setOption(k: Kernel, task: Task, socket: Socket, level: number, option: number, bytes: Uint8Array): number {
+  if (level === SOL_SOCKET) return setSocketOption(k, task, socket, option, bytes);
   if (level === SOL_TCP && socket.tcp !== null) return setTcpOption(socket, option, bytes);
   if (level === SOL_IP && socket.inet !== null) return setIpOption(task, socket, option, bytes);
   if (level === SOL_UDP && socket.udp !== null) return bytes.length < 4 ? -EINVAL : setStored(socket, udpStored, SOL_UDP, option, getI32(bytes, 0));
   return socket.family === AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 }
 
-function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
+function setSocketOption(k: Kernel, task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
   if (option === SO_BINDTODEVICE) return bindToDevice(task, bytes);
   if (bytes.length < 4) return -EINVAL;
   const value = getI32(bytes, 0);
@@ -75,6 +78,8 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
       if (option === SO_SNDBUFFORCE && !capable(task, CAP_NET_ADMIN)) return -EPERM;
       options.sndbuf = bufferSize(value, option === SO_SNDBUFFORCE, SNDBUF_MIN);
       options.stored.set("sndbuf", 1);
+      // As Linux: whoever waits for room may have it now.
+      if ((protocolOf(socket).poll(k, socket) & POLLOUT) !== 0) writeSpace(k, socket);
       return 0;
     case SO_RCVBUF:
     case SO_RCVBUFFORCE:
@@ -83,7 +88,8 @@ function setSocketOption(task: Task, socket: Socket, option: number, bytes: Uint
       options.stored.set("rcvbuf", 1);
       return 0;
     case SO_RCVLOWAT:
-      options.rcvLowat = value < 0 ? 0x7fff_ffff : value === 0 ? 1 : value;
+      if (socket.tcp !== null) setRcvLowat(k, socket, value < 0 ? 0x7fff_ffff : value);
+      else options.rcvLowat = value < 0 ? 0x7fff_ffff : value === 0 ? 1 : value;
       return 0;
     case SO_LINGER:
       return setLinger(options, bytes);
@@ -213,7 +219,7 @@ function setIpOption(task: Task, socket: Socket, option: number, bytes: Uint8Arr
 /** The bytes of an option's value, before they are cut to the caller's room; or a negative errno. */
 export function getOption(k: Kernel, socket: Socket, level: number, option: number): Uint8Array | number {
   if (level === SOL_SOCKET) return getSocketOption(k, socket, option);
-  if (level === SOL_TCP && socket.tcp !== null) return getTcpOption(socket, option);
+  if (level === SOL_TCP && socket.tcp !== null) return getTcpOption(k, socket, option);
   if (level === SOL_IP && socket.inet !== null) return option === IP_MTU ? getMtu(socket) : getStored(socket, ipStored, SOL_IP, option);
   if (level === SOL_UDP && socket.udp !== null) return option === UDP_ENCAP ? int(0) : getStored(socket, udpStored, SOL_UDP, option);
   return -EOPNOTSUPP;
@@ -281,7 +287,7 @@ function timeval(ns: number): Uint8Array {
 const MSS_DEFAULT = 536;
 const MSS_LOOPBACK = 65_483;
 
-function getTcpOption(socket: Socket, option: number): Uint8Array | number {
+function getTcpOption(k: Kernel, socket: Socket, option: number): Uint8Array | number {
   const { sk, options } = socket;
   if (option === TCP_NODELAY) return int(Number(options.noDelay));
   if (option === TCP_LINGER2) return int(options.linger2 === 0 ? 60 : options.linger2);
@@ -291,6 +297,7 @@ function getTcpOption(socket: Socket, option: number): Uint8Array | number {
   switch (option) {
     case TCP_DEFER_ACCEPT: case TCP_WINDOW_CLAMP: return int(recall(socket, SOL_TCP, option, 0));
     case TCP_THIN_DUPACK: return int(0);
+    case TCP_INFO: return tcpInfo(k, socket);
     case TCP_SAVED_SYN: return new Uint8Array(0);
     case TCP_REPAIR_QUEUE: case TCP_QUEUE_SEQ: case TCP_REPAIR_WINDOW: return -EINVAL;
     default: return getStored(socket, tcpStored, SOL_TCP, option);

@@ -47,6 +47,12 @@ export interface Inet {
   addrLocked: boolean;
 }
 
+/** The last byte of urgent data: its place in the stream, and itself; -1 once it was received by itself. */
+export interface Urgent {
+  at: number;
+  byte: number;
+}
+
 export interface Tcp {
   /** The other end: a socket id that may be gone; 0 for none. */
   peer: number;
@@ -58,6 +64,12 @@ export interface Tcp {
   /** Bytes that the peer's window has no room for yet. */
   send: ByteQueue;
   receive: ByteQueue;
+  /** Places in the streams: the next byte that is written, and the next that is read. */
+  written: number;
+  taken: number;
+  /** Urgent data: what was sent and has not crossed yet, and what came (MSG_OOB). */
+  urgentOut: Urgent | null;
+  urgent: Urgent | null;
   /** What the reader took since a time, and the most that it took in a round trip. */
   measure: { copied: number; most: number; sinceNs: number };
   /** A FIN waits behind `send`. */
@@ -218,6 +230,7 @@ export function newSocket(k: Kernel, given: { family: number; type: number; prot
       ? { localAddr: 0, localPort: 0, peerAddr: 0, peerPort: 0, portHeld: false, portLocked: false, addrLocked: false } : null,
     tcp: tcp ? {
       peer: 0, parent: 0, backlog: 0, acceptQueue: [], send: byteQueue(), receive: byteQueue(),
+      written: 0, taken: 0, urgentOut: null, urgent: null,
       measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
     } : null,
     udp: given.proto === "udp" ? { queue: [], allocated: 0, corked: [] } : null,

@@ -228,6 +228,10 @@ export function disconnect(k: Kernel, socket: Socket): void {
   tcp.peer = 0;
   tcp.finQueued = false;
   tcp.done = false;
+  tcp.written = 0;
+  tcp.taken = 0;
+  tcp.urgentOut = null;
+  tcp.urgent = null;
   socket.shutdown = 0;
   stateChange(k, socket);
 }

@@ -1,7 +1,7 @@
 /** Bytes over a TCP connection: the loopback carries a segment as far as the peer's window at once (tcp.c). */
 import { EAGAIN, EFAULT, EINVAL, ENOTCONN, ENOTTY, EPIPE } from "../abi/errno.ts";
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../abi/epoll.ts";
-import { FIONREAD, TIOCOUTQ } from "../abi/ioctl.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../abi/epoll.ts";
+import { FIONREAD, SIOCATMARK, SIOCOUTQNSD, TIOCOUTQ } from "../abi/ioctl.ts";
 import { MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL } from "../abi/socket.ts";
 import { SIGPIPE } from "../abi/signal.ts";
 import type { Addr } from "../fs/file.ts";
@@ -19,7 +19,8 @@ import {
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from "./tcp_states.ts";
-import { adjustWindow, LEAST, MSS, windowOf, worthTelling } from "./tcp_window.ts";
+import { announceUrgent, atMark, inQueue, markUrgent, peekRange, readLimit, receiveUrgent, skipped, urgentWaits } from "./tcp_urgent.ts";
+import { adjustWindow, bytesCame, LEAST, MSS, readable, windowOf, worthTelling } from "./tcp_window.ts";
 
 /** Bytes copied from the user at once, as a page fragment of 32 KiB holds. */
 const PIECE = 32_768;
@@ -52,6 +53,7 @@ export function tcpSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, 
     if (free <= 0) return blocked(socket, msg, "sk_stream_wait_memory");
     const bytes = borrow(k, task, msg, Math.min(free, room(msg), PIECE));
     if (bytes === null) return msg.copied > 0 ? msg.copied : -EFAULT;
+    if ((flags & MSG_OOB) !== 0) markUrgent(socket, bytes);
     transmit(k, socket, bytes);
     if (socket.sk === TCP_CLOSE) break;
   }
@@ -74,15 +76,23 @@ function failed(k: Kernel, task: Task, msg: Message, flags: number, err: number)
 function transmit(k: Kernel, socket: Socket, bytes: Uint8Array): void {
   const { send } = tcpOf(socket);
   k.state.net.memory += bytes.length;
+  tcpOf(socket).written += bytes.length;
   const peer = send.length === 0 ? peerOf(k, socket) : null;
   if (peer !== null && windowOf(k, peer) >= bytes.length && !refuses(peer)) {
     loopbackXmit(k, Math.ceil(bytes.length / MSS));
+    const urgent = announceUrgent(k, socket, peer, bytes.length);
     append(tcpOf(peer).receive, bytes);
-    dataReady(k, peer);
+    arrived(k, peer, urgent);
     return;
   }
   append(send, bytes);
   push(k, socket);
+}
+
+/** Bytes have come to `peer`, an urgent one among them. */
+function arrived(k: Kernel, peer: Socket, urgent: boolean): void {
+  if (urgent) dataReady(k, peer);
+  else bytesCame(k, peer);
 }
 
 /** A closed or fully shut receiver answers data with a RST, and drops the connection itself (tcp_rcv_state_process). */
@@ -101,10 +111,12 @@ export function push(k: Kernel, socket: Socket): void {
       resetArrived(k, peer);
       return resetArrived(k, socket);
     }
-    const moved = move(send, tcpOf(peer).receive, windowOf(k, peer));
-    if (moved <= 0) return;
+    const window = Math.min(send.length, windowOf(k, peer));
+    if (window <= 0) return;
+    const urgent = announceUrgent(k, socket, peer, window);
+    const moved = move(send, tcpOf(peer).receive, window);
     loopbackXmit(k, Math.ceil(moved / MSS));
-    dataReady(k, peer);
+    arrived(k, peer, urgent);
     if (writeable(k, socket)) writeSpace(k, socket);
   }
   flushFin(k, socket);
@@ -119,13 +131,13 @@ function writeable(k: Kernel, socket: Socket): boolean {
 /** Protocol.recvmsg. MSG_PEEK leaves the bytes, MSG_TRUNC drops them uncopied, MSG_WAITALL fills the whole message. */
 export function tcpRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
   if (socket.sk === TCP_LISTEN) return -ENOTCONN;
-  // Differs from Linux: urgent data is not modelled, so there never is any.
-  if ((flags & MSG_OOB) !== 0) return socket.sk === TCP_CLOSE ? -ENOTCONN : -EINVAL;
+  if ((flags & MSG_OOB) !== 0) return receiveUrgent(k, task, socket, msg, flags);
   const tcp = tcpOf(socket);
   const target = Math.max(1, Math.min(msg.total, (flags & MSG_WAITALL) !== 0 ? msg.total : socket.options.rcvLowat));
   if ((flags & MSG_PEEK) !== 0) return peek(k, task, socket, msg, target);
-  if (tcp.receive.length > 0) {
-    if (msg.total === 0) return 0;
+  // What is taken makes room, and more may come for it before there is a reason to sleep.
+  while (tcp.receive.length > 0) {
+    if (msg.total === 0 || (msg.copied > 0 && atMark(socket))) return msg.copied;
     const err = drain(k, task, socket, msg, (flags & MSG_TRUNC) !== 0);
     if (err !== 0) return msg.copied > 0 ? msg.copied : err;
     if (msg.copied >= target) return msg.copied;
@@ -155,7 +167,7 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
   charge(k, costs(k).tcpReceiveNs);
   let err = 0;
   const queued = receive.length;
-  let left = Math.min(room(msg), queued);
+  let left = Math.min(room(msg), readLimit(k, socket));
   while (left > 0 && err === 0) {
     const piece = front(receive, left);
     let moved = piece.length;
@@ -167,6 +179,7 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
     }
     left -= moved;
     drop(receive, moved);
+    tcpOf(socket).taken += moved;
     k.state.net.memory -= moved;
   }
   adjustWindow(k, socket, queued - receive.length);
@@ -179,21 +192,18 @@ function openWindow(k: Kernel, socket: Socket): void {
   const peer = peerOf(k, socket);
   if (peer === null) return;
   const waiting = tcpOf(peer).send.length;
-  if (waiting > 0 && windowOf(k, socket) >= Math.min(waiting, worthTelling(socket))) push(k, peer);
+  if (waiting > 0 && windowOf(k, socket) >= Math.min(waiting, worthTelling(k, socket))) push(k, peer);
 }
 
 function peek(k: Kernel, task: Task, socket: Socket, msg: Message, target: number): number {
   const { receive } = tcpOf(socket);
-  const skip = Math.max(0, socket.options.peekOff);
-  const there = Math.max(0, receive.length - skip);
+  const { skip, count: there } = peekRange(socket);
   const over = socket.err !== 0 || socket.sk === TCP_CLOSE || (socket.shutdown & RCV_SHUTDOWN) !== 0;
   if (there === 0 || (there < target && !over)) {
     const answer = whyEmpty(socket, msg);
     if (there === 0 || answer === -EAGAIN) return answer;
   }
-  const copied = put(k, task, msg, copyOut(receive, room(msg), skip));
-  if (copied > 0 && socket.options.peekOff >= 0) socket.options.peekOff += copied;
-  return copied;
+  return put(k, task, msg, copyOut(receive, Math.min(room(msg), there), skip));
 }
 
 /** Protocol.poll (tcp_poll). */
@@ -205,17 +215,23 @@ export function tcpPoll(k: Kernel, socket: Socket): number {
   if (shutdown === SHUTDOWN_MASK || sk === TCP_CLOSE) mask |= POLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
   if (sk !== TCP_SYN_SENT && sk !== TCP_SYN_RECV) {
-    if (tcp.receive.length >= socket.options.rcvLowat) mask |= POLLIN | POLLRDNORM;
+    if (readable(k, socket, skipped(socket))) mask |= POLLIN | POLLRDNORM;
+    if (urgentWaits(socket)) mask |= POLLPRI;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || writeable(k, socket)) mask |= POLLOUT | POLLWRNORM;
   }
   return socket.err !== 0 ? mask | POLLERR : mask;
 }
 
-/** Protocol.ioctl: SIOCINQ and SIOCOUTQ. */
+/** Protocol.ioctl: SIOCINQ, SIOCOUTQ, SIOCOUTQNSD and SIOCATMARK. */
 export function tcpIoctl(k: Kernel, task: Task, socket: Socket, request: number, arg: Addr): number {
-  if (request !== FIONREAD && request !== TIOCOUTQ) return -ENOTTY;
-  if (socket.sk === TCP_LISTEN) return -EINVAL;
-  const { send, receive } = tcpOf(socket);
-  return putUser32(k, task, arg, request === FIONREAD ? receive.length : send.length) ? 0 : -EFAULT;
+  const { send } = tcpOf(socket);
+  let value: number;
+  switch (request) {
+    case FIONREAD: value = inQueue(socket); break;
+    case TIOCOUTQ: case SIOCOUTQNSD: value = send.length; break;
+    case SIOCATMARK: value = Number(atMark(socket)); break;
+    default: return -ENOTTY;
+  }
+  if (socket.sk === TCP_LISTEN && request !== SIOCATMARK) return -EINVAL;
+  return putUser32(k, task, arg, value) ? 0 : -EFAULT;
 }
-

@@ -28,7 +28,7 @@ function sysSetsockopt(
   const socket = socketOfFile(k, file);
   if (typeof socket === "number") return socket;
   const bytes = copyFromUser(k, task, optval, Math.min(optlen, LONGEST));
-  return typeof bytes === "number" ? bytes : setOption(task, socket, level, option, bytes);
+  return typeof bytes === "number" ? bytes : setOption(k, task, socket, level, option, bytes);
 }
 
 function sysGetsockopt(
@@ -57,7 +57,7 @@ export const sockoptRows: Rows = {
       addrlenIn("optlen", "optval"),
     ],
     run: sysSetsockopt,
-    partial: "options that need a network card, filters and TCP_INFO are ENOPROTOOPT; many others are only remembered",
+    partial: "options that need a network card and filters are ENOPROTOOPT; many others are only remembered",
   },
   getsockopt: {
     x86_64: 55,

@@ -40,7 +40,7 @@ export function socketMask(k: Kernel, socket: Socket): number {
 /** tcp_epollin_ready: as much as SO_RCVLOWAT asks for, or no room for more. */
 function readable(k: Kernel, socket: Socket): boolean {
   const waiting = socket.tcp?.receive.length ?? 0;
-  return waiting >= socket.options.rcvLowat || (waiting > 0 && windowOf(k, socket) <= 0);
+  return waiting >= socket.options.rcvLowat || (waiting > 0 && windowOf(k, socket) <= 536);
 }
 
 function writeable(k: Kernel, { tcp, options }: Socket): boolean {
