@@ -12,16 +12,18 @@ import { stackOf } from "../sched/stack_trace.ts";
 import { addTaint, modulesLinkedIn, TAINT_DIE } from "../sched/taint.ts";
 import { current } from "../sched/task.ts";
 import { jiffies } from "../time/jiffies.ts";
+import { showMem } from "./show_mem.ts";
 
 const CRIT = 2;
 const WARNING = 4;
 
-/** `insmod: WHAT, mode:0xcc0(GFP_KERNEL), …` and the stack, once in ten seconds at most; nothing with __GFP_NOWARN (warn_alloc). */
+/** `insmod: WHAT, mode:0xcc0(GFP_KERNEL), …` the stack and what memory is used for, once in ten seconds at most; nothing with __GFP_NOWARN (warn_alloc). */
 export function warnAlloc(k: Kernel, gfp: number, what: string): void {
   if ((gfp & __GFP_NOWARN) !== 0 || !ratelimitOk(k.state.mm.allocWarnings, jiffies(k)).ok) return;
   const task = current(k);
   printk(k, WARNING, `${task?.comm ?? `swapper/${k.turn.cpu}`}: ${what}, mode:${gfpText(gfp)}, nodemask=(null),cpuset=/,mems_allowed=0`);
   dumpStack(k, ["warn_alloc+0x132/0x1b0", ...stackOf(k, task)]);
+  showMem(k);
 }
 
 /** Where a check of the kernel's stands: `symbol` is its function with offset and size. */

@@ -9,7 +9,7 @@ import { withinLockLimit } from "./mmap.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  kernelVmasLeft, linkVma, MAX_MAP_COUNT, STACK_GUARD_GAP, startGap, vmaOverlaps,
+  kernelVmasLeft, linkVma, STACK_GUARD_GAP, startGap, vmaOverlaps,
   VM_ACCESS, VM_ACCOUNT, VM_EXEC, VM_LOCKED, VM_MAYEXEC, VM_MAYREAD, VM_MAYWRITE, type Vma,
 } from "./vma.ts";
 import { findVma, vmaBefore } from "./vma_list.ts";
@@ -46,7 +46,7 @@ function growHeap(k: Kernel, task: Task, space: AddressSpace, start: number, end
   const pages = (end - start) / PAGE_SIZE;
   const flags = (VM_ACCESS & ~VM_EXEC) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | space.defFlags;
   if (vmaOverlaps(space, start, end)) return false;
-  if (!mayExpand(k, task, space, flags, pages) || space.mapCount > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return false;
+  if (!mayExpand(k, task, space, flags, pages) || space.mapCount > k.state.mm.vm.maxMapCount || !kernelVmasLeft(k, 1)) return false;
   if (!promisePages(k, pages)) return false;
   const prev = vmaBefore(space, start);
   const stretch = { flags, pgoff: start / PAGE_SIZE, file: 0, shmem: 0, anonVma: 0 };

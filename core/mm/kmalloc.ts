@@ -8,7 +8,7 @@ import { callerOf } from "../sched/stack_trace.ts";
 import { current } from "../sched/task.ts";
 import { kernelBug, hashedAddress, warnAlloc, warnOnce } from "./alloc_report.ts";
 import { allocationTrace, type AllocationTrace } from "./alloc_trace.ts";
-import { allocFrames, frameBytes, putFrame, readFrame } from "./page_alloc.ts";
+import { allocFrames, frameBytes, frameOf, putFrame, readFrame } from "./page_alloc.ts";
 import { newCache, orderOf, putObject, slabWithRoom, takeObject, type KmemCache } from "./slab.ts";
 import { FIRST_OBJECT } from "./state.ts";
 
@@ -124,9 +124,11 @@ export function cacheObject(k: Kernel, cache: KmemCache, size: number, owner: st
   });
 }
 
-/** What the last owner wrote is gone; a page that holds nothing stays without content. */
+/** What the last owner wrote is gone. */
 function clearPage(k: Kernel, pfn: number): void {
-  if (readFrame(k, pfn).some((byte) => byte !== 0)) frameBytes(k, pfn).fill(0);
+  const frame = frameOf(k.state.mm, pfn);
+  frame.bytes = null;
+  frame.few = null;
 }
 
 function addObject(k: Kernel, object: Omit<KernelObject, "id">): number {

@@ -22,10 +22,11 @@ import { shmemZeroSetup } from "./shmem_ops.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap, zapRange } from "./unmap.ts";
 import {
-  countInode, getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, MMAP_MIN_ADDR, putVma, setVmaFlags, unlinkVmas, vmaOverlaps,
+  countInode, getVma, kernelVmasLeft, linkVma, putVma, setVmaFlags, unlinkVmas, vmaOverlaps,
   VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE,
   VM_SHARED, VM_SPECIAL, type Vma,
 } from "./vma.ts";
+import { mmapMinAddr } from "./vm_sysctl.ts";
 import { findVma, vmaAfter, vmaBefore } from "./vma_list.ts";
 import { canMergeAfter, canMergeBefore, importAnon, mergeVma, type Stretch } from "./vma_merge.ts";
 
@@ -89,13 +90,13 @@ export function withinLockLimit(k: Kernel, task: Task, space: AddressSpace, flag
  * Where a mapping of `length` bytes is to lie: a page-aligned address, or -ENOMEM when there is no room or it would leave
  * user addresses, -EINVAL when a fixed one is not aligned, -EPERM below vm.mmap_min_addr (get_unmapped_area).
  */
-export function getUnmappedArea(task: Task, space: AddressSpace, addr: number | bigint, length: number, flags: number): number {
+export function getUnmappedArea(k: Kernel, task: Task, space: AddressSpace, addr: number | bigint, length: number, flags: number): number {
   if (length > TASK_SIZE) return -ENOMEM;
-  const found = (flags & MAP_FIXED) !== 0 ? addr : unmappedArea(space, addr, length, flags);
+  const found = (flags & MAP_FIXED) !== 0 ? addr : unmappedArea(k, space, addr, length, flags);
   if (typeof found === "bigint" || found > TASK_SIZE - length) return -ENOMEM;
   if (found < 0) return found;
   if (found % PAGE_SIZE !== 0) return -EINVAL;
-  if (found < MMAP_MIN_ADDR && !capable(task, CAP_SYS_RAWIO)) return -EPERM;
+  if (found < k.state.mm.vm.mmapMinAddr && !capable(task, CAP_SYS_RAWIO)) return -EPERM;
   return found;
 }
 
@@ -106,11 +107,11 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   let { addr, flags } = request;
   if (request.length === 0) return -EINVAL;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
-  if ((flags & MAP_FIXED) === 0) addr = hint(addr);
+  if ((flags & MAP_FIXED) === 0) addr = hint(k, addr);
   const length = pageAlign(request.length);
   if (length === 0 || length === Infinity) return -ENOMEM;
-  if (space.mapCount > MAX_MAP_COUNT || !kernelVmasLeft(k, 1)) return -ENOMEM;
-  const at = getUnmappedArea(task, space, addr, length, flags);
+  if (space.mapCount > k.state.mm.vm.maxMapCount || !kernelVmasLeft(k, 1)) return -ENOMEM;
+  const at = getUnmappedArea(k, task, space, addr, length, flags);
   if (at < 0) return at;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && vmaOverlaps(space, at, at + length)) return -EEXIST;
 
@@ -136,10 +137,11 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
 }
 
 /** A wished address: rounded down to a page, not below vm.mmap_min_addr (round_hint_to_min). */
-function hint(addr: number | bigint): number {
+function hint(k: Kernel, addr: number | bigint): number {
   if (typeof addr === "bigint" || addr >= TASK_SIZE) return 0;
   const page = addr - (addr % PAGE_SIZE);
-  return page !== 0 && page < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : page;
+  const least = mmapMinAddr(k.state.mm.vm);
+  return page !== 0 && page < least ? least : page;
 }
 
 function checkAnonymous(vmFlags: number, flags: number): number {

@@ -12,7 +12,7 @@ import { clearPte, forEachPte, makeTable, pteIndex } from "./page_table.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
 import { unmap } from "./unmap.ts";
 import {
-  getVma, kernelVmasLeft, linkVma, MAX_MAP_COUNT, pgoffAt, setVmaFlags, vmaAt, vmaOverlaps, vmOpsOf,
+  getVma, kernelVmasLeft, linkVma, pgoffAt, setVmaFlags, vmaAt, vmaOverlaps, vmOpsOf,
   VM_ACCOUNT, VM_DONTEXPAND, VM_LOCKED, VM_LOCKONFAULT, VM_MAYSHARE, VM_PFNMAP, VM_SHARED, type Vma,
 } from "./vma.ts";
 import { vmaBefore } from "./vma_list.ts";
@@ -44,7 +44,7 @@ export function mremap(
   }
   if ((flags & MREMAP_MAYMOVE) === 0 || growthRefused(space, vma, from, oldLength, newLength)) return -ENOMEM;
   const shared = (vma.flags & VM_MAYSHARE) !== 0 ? MAP_SHARED : 0;
-  const to = getUnmappedArea(task, space, 0, newLength, shared);
+  const to = getUnmappedArea(k, task, space, 0, newLength, shared);
   return to < 0 ? to : moveVma(k, task, space, vma, from, oldLength, newLength, to, flags);
 }
 
@@ -116,7 +116,7 @@ function mremapTo(
   if (typeof newAddr === "bigint" || newAddr % PAGE_SIZE !== 0) return -EINVAL;
   if (newLength > TASK_SIZE || newAddr > TASK_SIZE - newLength) return -EINVAL;
   if (addr + oldLength > newAddr && newAddr + newLength > addr) return -EINVAL;
-  if (space.mapCount + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  if (space.mapCount + 2 >= k.state.mm.vm.maxMapCount - 3) return -ENOMEM;
   if ((flags & MREMAP_FIXED) !== 0) {
     const result = unmap(k, task, space, newAddr, newAddr + newLength);
     if (result < 0) return result;
@@ -134,7 +134,7 @@ function mremapTo(
   if ((flags & MREMAP_DONTUNMAP) !== 0 && !mayExpand(k, task, space, vma.flags, length / PAGE_SIZE)) return -ENOMEM;
   const fixed = (flags & MREMAP_FIXED) !== 0 ? MAP_FIXED : 0;
   const shared = (vma.flags & VM_MAYSHARE) !== 0 ? MAP_SHARED : 0;
-  const to = getUnmappedArea(task, space, newAddr, newLength, fixed | shared);
+  const to = getUnmappedArea(k, task, space, newAddr, newLength, fixed | shared);
   return to < 0 ? to : moveVma(k, task, space, vma, addr, length, newLength, to, flags);
 }
 
@@ -142,7 +142,7 @@ function mremapTo(
 function moveVma(
   k: Kernel, task: Task, space: AddressSpace, vma: Vma, addr: number, oldLength: number, newLength: number, to: number, flags: number,
 ): number {
-  if (space.mapCount >= MAX_MAP_COUNT - 3 || !kernelVmasLeft(k, 3)) return -ENOMEM;
+  if (space.mapCount >= k.state.mm.vm.maxMapCount - 3 || !kernelVmasLeft(k, 3)) return -ENOMEM;
   charge(k, costs(k).vmaNs);
   const keep = (flags & MREMAP_DONTUNMAP) !== 0;
   const { flags: vmFlags } = vma;

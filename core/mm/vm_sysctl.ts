@@ -32,6 +32,9 @@ export interface VmSysctl {
   dropCachesQuiet: boolean;
 }
 
+/** Below this no hint leads, whatever mmap_min_addr says (CONFIG_LSM_MMAP_MIN_ADDR). */
+const LSM_MMAP_MIN_ADDR = 0x1_0000;
+
 const KB_PER_PAGE = PAGE_SIZE / 1024;
 const MIN_FREE_KBYTES = { least: 128, most: 262_144 };
 /** Reserves are a 32nd of memory, up to 8 MiB and 128 MiB. */
@@ -49,10 +52,15 @@ export function vmSysctlInit(pages: number): VmSysctl {
     watermarkScaleFactor: 10,
     overcommitKbytes: 0, adminReserveKbytes: Math.min(share, ADMIN_RESERVE_MAX), userReserveKbytes: Math.min(share, USER_RESERVE_MAX),
     oomKillAllocatingTask: 0, oomDumpTasks: 1, panicOnOom: 0,
-    vfsCachePressure: 100, pageCluster: 3, maxMapCount: MAX_MAP_COUNT, mmapMinAddr: 0x1_0000,
+    vfsCachePressure: 100, pageCluster: 3, maxMapCount: MAX_MAP_COUNT, mmapMinAddr: LSM_MMAP_MIN_ADDR,
     dirtyRatio: 20, dirtyBytes: 0, dirtyBackgroundRatio: 10, dirtyBackgroundBytes: 0, dirtyExpireCentisecs: 3000, dirtyWritebackCentisecs: 500,
     percpuHighFraction: 0, dropCachesQuiet: false,
   };
+}
+
+/** The lowest address that a mapping gets without MAP_FIXED, whole pages. */
+export function mmapMinAddr(vm: VmSysctl): number {
+  return Math.max(Math.ceil(vm.mmapMinAddr / PAGE_SIZE) * PAGE_SIZE, LSM_MMAP_MIN_ADDR);
 }
 
 /** Free pages at which the kernel begins to reclaim (low), stops (high), and lets nobody but itself take more (min). */

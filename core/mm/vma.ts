@@ -42,10 +42,6 @@ export const VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
 /** Never merged, never locked. */
 export const VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;
 
-/** vm.max_map_count: VMAs of one address space. */
-export const MAX_MAP_COUNT = 65530;
-/** vm.mmap_min_addr */
-export const MMAP_MIN_ADDR = 0x1_0000;
 /** Bytes kept free below a mapping that grows down. */
 export const STACK_GUARD_GAP = 256 * PAGE_SIZE;
 
@@ -169,7 +165,7 @@ export function unlinkVmas(k: Kernel, space: AddressSpace, start: number, end: n
  * each page of RAM, which stands for the kernel memory that they take.
  */
 export function vmasLeft(k: Kernel, space: AddressSpace, more = 1): boolean {
-  return space.mapCount < MAX_MAP_COUNT && kernelVmasLeft(k, more);
+  return space.mapCount < k.state.mm.vm.maxMapCount && kernelVmasLeft(k, more);
 }
 
 export function kernelVmasLeft(k: Kernel, more: number): boolean {

@@ -6,6 +6,7 @@ import type { Kernel } from "../kernel.ts";
 import { assert, must } from "../lib/assert.ts";
 import { callerOf } from "../sched/stack_trace.ts";
 import { current } from "../sched/task.ts";
+import { fatalSignalPending } from "../sched/wait_queue.ts";
 import { warnAlloc, warnOnce } from "./alloc_report.ts";
 import { allocationTrace, type AllocationTrace } from "./alloc_trace.ts";
 import { allocFrame, frameBytes, putFrame, readFrame, totalPages } from "./page_alloc.ts";
@@ -57,10 +58,12 @@ function allocArea(k: Kernel, size: number, owner: string, gfp: number, user: bo
   }
   const frames: number[] = [];
   for (let page = 0; page < pages; page++) {
-    const pfn = allocFrame(k, { use: "kernel" });
+    const task = current(k);
+    const dying = task !== null && fatalSignalPending(task);
+    const pfn = dying ? 0 : allocFrame(k, { use: "kernel" });
     if (pfn === 0) {
       for (const taken of frames) putFrame(k, taken);
-      warnAlloc(k, gfp, `vmalloc error: size ${pages * PAGE_SIZE}, page order 0, failed to allocate pages`);
+      if (!dying) warnAlloc(k, gfp, `vmalloc error: size ${pages * PAGE_SIZE}, page order 0, failed to allocate pages`);
       return 0;
     }
     frames.push(pfn);

@@ -6,7 +6,7 @@ import { getU32, putU64 } from "../../lib/bytes.ts";
 import type { Kernel } from "../../kernel.ts";
 import { peekUser } from "../../mm/access.ts";
 import { frameOf } from "../../mm/page_alloc.ts";
-import { forEachPte, PTE_SPECIAL, ptePfn, ptePresent } from "../../mm/page_table.ts";
+import { forEachPte, isSwapEntry, PTE_SPECIAL, ptePfn, ptePresent } from "../../mm/page_table.ts";
 import { SCRATCH_BASE } from "../../mm/space.ts";
 import { copyFromUserPartial, copyToUser, writeUser } from "../../mm/usercopy.ts";
 import { vmaAt } from "../../mm/vma.ts";
@@ -80,14 +80,22 @@ fileOperations("proc.mem", {
 });
 
 const PRESENT = 1n << 63n;
+const SWAPPED = 1n << 62n;
 const FILE_OR_SHARED = 1n << 61n;
 const EXCLUSIVE = 1n << 56n;
 const SOFT_DIRTY = 1n << 55n;
 
-/** What an entry of the page table tells: nothing, or a page that is there, how it is shared, and its frame for those who may know. */
+/** Type and offset of a place in swap share the bits of the frame: the one partition is of type 0 (MAX_SWAPFILES_SHIFT). */
+const SWAP_TYPE_BITS = 5n;
+
+/**
+ * What an entry of the page table tells: nothing, a place in swap, or a page that is there, how it is shared, and its frame.
+ * Places and frames are for those who may know.
+ */
 function entryOf(k: Kernel, low: number, high: number, showFrames: boolean): bigint {
-  if (!ptePresent(low)) return 0n;
   const pfn = ptePfn(low, high);
+  if (isSwapEntry(low)) return SWAPPED | SOFT_DIRTY | (showFrames ? BigInt(pfn) << SWAP_TYPE_BITS : 0n);
+  if (!ptePresent(low)) return 0n;
   // Of what a driver mapped by number, and of the zero page, nothing more is known.
   const frame = (low & PTE_SPECIAL) === 0 ? frameOf(k.state.mm, pfn) : null;
   const shared = frame !== null && frame.use !== "anon" ? FILE_OR_SHARED : 0n;

@@ -1,9 +1,11 @@
 /** /proc/sys/vm: what may be written and within which bounds (kernel/sysctl.c, mm/). */
-import { EINVAL } from "../../abi/errno.ts";
+import { CAP_SYS_RAWIO } from "../../abi/capability.ts";
+import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { PAGE_SIZE } from "../../abi/limits.ts";
 import type { Kernel } from "../../kernel.ts";
 import { setWatermarks } from "../../mm/state.ts";
 import type { VmSysctl } from "../../mm/vm_sysctl.ts";
+import { capable } from "../../sched/cred.ts";
 import { printk } from "../../sched/printk.ts";
 import type { Task } from "../../sched/task.ts";
 import { sysctlInteger, sysctlIntegers, sysctlText, type IntegerSysctl } from "./sysctl.ts";
@@ -35,7 +37,14 @@ vmNumber("watermark_scale_factor", "watermarkScaleFactor", { min: 1, max: 3000 }
 vmNumber("vfs_cache_pressure", "vfsCachePressure", { min: 0 });
 vmNumber("page-cluster", "pageCluster", { min: 0 });
 vmNumber("max_map_count", "maxMapCount", { min: 0 });
-vmNumber("mmap_min_addr", "mmapMinAddr", ULONG);
+sysctlInteger("vm/mmap_min_addr", {
+  value: (k) => k.state.mm.vm.mmapMinAddr, ...ULONG,
+  set: (k, value, writer) => {
+    if (!capable(writer, CAP_SYS_RAWIO)) return -EPERM;
+    k.state.mm.vm.mmapMinAddr = value;
+    return 0;
+  },
+});
 vmNumber("panic_on_oom", "panicOnOom", { min: 0, max: 2 });
 vmNumber("oom_kill_allocating_task", "oomKillAllocatingTask", {});
 vmNumber("oom_dump_tasks", "oomDumpTasks", {});

@@ -26,7 +26,7 @@ function row({ k }: MemoryMachine, name: string): number[] {
 
 describe("the layout of slabs", () => {
   test("objects and pages of a slab are those of a 6.1 with one CPU", () => {
-    const recorded = JSON.parse(readFileSync(join(import.meta.dirname, "recorded/slab_geometry.json"), "utf8")) as [number, number, number][];
+    const recorded = JSON.parse(readFileSync(join(import.meta.dirname, "slab_geometry.json"), "utf8")) as [number, number, number][];
     expect(recorded.length).toBeGreaterThan(70);
     const made = recorded.map(([size]) => {
       const pages = 2 ** slabOrder(size, 1);

@@ -235,3 +235,46 @@ describe("the OOM killer's files", () => {
     expect(groupOf(lab.machine.kernel, taskOf(lab.machine.kernel, child))).toMatchObject({ oomScoreAdj: 100, oomScoreAdjMin: 100 });
   });
 });
+
+describe("what the numbers do", () => {
+  test("max_map_count bounds the mappings of a process", async () => {
+    const lab = await Lab.boot();
+    const map = (): number | string => got(lab.call("mmap", { length: 4096, prot: made++ % 2 === 0 ? "PROT_READ" : "PROT_NONE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" }));
+    let made = 0;
+    write(lab, "/proc/sys/vm/max_map_count", "20");
+    let last = map();
+    while (typeof last === "number" && made < 100) last = map();
+    expect(last).toBe("ENOMEM");
+    // As Linux: the limit is looked at before the mapping is made, so that there may be one more.
+    expect(lab.text(`/proc/${lab.pid}/maps`).trimEnd().split("\n")).toHaveLength(21);
+    write(lab, "/proc/sys/vm/max_map_count", "30");
+    expect(map()).toBeGreaterThan(0);
+  });
+
+  test("mmap_min_addr keeps users from low addresses; hints stay above it", async () => {
+    const lab = await Lab.boot();
+    const user = await lab.machine.createProcess(1000);
+    const map = (addr: number, flags: string): number | string =>
+      got(lab.call("mmap", { addr: `0x${addr.toString(16)}`, length: 4096, prot: "PROT_READ", flags: `MAP_PRIVATE|MAP_ANONYMOUS${flags}` }, user));
+    expect([map(0x1000, "|MAP_FIXED"), map(0x1000, "")]).toEqual(["EPERM", 0x10000]);
+    write(lab, "/proc/sys/vm/mmap_min_addr", "4096");
+    expect([map(0x1000, "|MAP_FIXED"), map(0x2000, ""), map(0, "|MAP_FIXED")]).toEqual([0x1000, expect.any(Number), "EPERM"]);
+    write(lab, "/proc/sys/vm/mmap_min_addr", "131072");
+    expect(map(0x3000, "")).toBe(0x20000);
+  });
+
+  test("a page in swap is told by pagemap", async () => {
+    const lab = await Lab.boot({ ramMiB: 8, swapMiB: 32 });
+    const pages = 2000;
+    const addr = Number(lab.call("mmap", { length: pages * 4096, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" }).ret);
+    lab.call("madvise", { addr, length: pages * 4096, advice: "MADV_POPULATE_WRITE" });
+    lab.machine.advance(1000);
+    const { ret: fd } = lab.call("openat", { pathname: "/proc/self/pagemap", flags: "O_RDONLY" });
+    const words = bytes(lab.call("pread64", { fd, count: pages * 8, offset: (addr / 4096) * 8 }));
+    const swapped = Array.from({ length: pages }, (_, at) => BigInt(getU64(words, at * 8))).filter((entry) => ((entry >> 62n) & 1n) === 1n);
+    expect(swapped.length).toBeGreaterThan(100);
+    for (const entry of swapped) expect([entry >> 63n, entry & 31n, (entry & ((1n << 55n) - 1n)) > 31n]).toEqual([0n, 0n, true]);
+    expect(lab.text(`/proc/${lab.pid}/status`)).toMatch(new RegExp(`VmSwap:\\t *${swapped.length * 4} kB`));
+    expect(new Set(swapped).size).toBe(swapped.length);
+  });
+});
