@@ -7,6 +7,7 @@ import { warn } from "./dump_stack.ts";
 import { irqsDisabled, localIrqEnable, preemptCount, preemptCountSub } from "./preempt.ts";
 import { mutexUnlock } from "./mutex.ts";
 import { leaveRcu } from "./rcu.ts";
+import { leaveRwsemLine } from "./rwsem.ts";
 import { up } from "./semaphore.ts";
 import type { Task } from "./task.ts";
 
@@ -40,8 +41,8 @@ function leaveLines(k: Kernel, tid: number): void {
       if (!lock.given.includes(tid)) continue;
       lock.given.splice(lock.given.indexOf(tid), 1);
       up(k, lock.id);
-    } else if (lock.kind === "rwsem" && lock.waiters.some((waiter) => waiter.tid === tid)) {
-      lock.waiters = lock.waiters.filter((waiter) => waiter.tid !== tid);
+    } else if (lock.kind === "rwsem") {
+      leaveRwsemLine(k, tid, lock);
     }
   }
 }

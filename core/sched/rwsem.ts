@@ -7,7 +7,7 @@ import type { RwSemaphore } from "./lock_state.ts";
 import { mightSleep } from "./preempt.ts";
 import { LOCKING } from "./stack_trace.ts";
 import { NEXT, steps, type StepTable } from "./steps.ts";
-import type { SleepMode, Task } from "./task.ts";
+import type { SleepMode } from "./task.ts";
 import { sleepOn } from "./wait_queue.ts";
 
 /** A fresh one (init_rwsem). Answers its id. */
@@ -64,12 +64,12 @@ function grantReaders(k: Kernel, sem: RwSemaphore): void {
   }
 }
 
-/** Gives up the place in the line, unless it was granted; those behind may go on then. */
-function leaveLine(k: Kernel, task: Task, sem: RwSemaphore): void {
-  const at = sem.waiters.findIndex(({ tid }) => tid === task.tid);
+/** Gives up a task's place in the line, unless it was granted; those behind may go on then. */
+export function leaveRwsemLine(k: Kernel, waiter: number, sem: RwSemaphore): void {
+  const at = sem.waiters.findIndex(({ tid }) => tid === waiter);
   if (at < 0) return;
   sem.waiters.splice(at, 1);
-  dropHeld(k, task.tid, sem.id);
+  dropHeld(k, waiter, sem.id);
   if (at === 0) grant(k, sem);
 }
 
@@ -92,7 +92,7 @@ function rwsemTable(name: string, write: boolean, mode: SleepMode): StepTable<nu
       if (!sem.waiters.some(({ tid }) => tid === task.tid)) return 0;
       return sleepOn(sem.queue, { mode, interrupted: -EINTR, wchan: wchanOfCaller(k) });
     },
-  }, { undo: { wait: (k, task, { locals: id }) => leaveLine(k, task, rwsemOf(k, id)) } });
+  }, { undo: { wait: (k, task, { locals: id }) => leaveRwsemLine(k, task.tid, rwsemOf(k, id)) } });
 }
 
 /** Takes it for reading; 0, or -EINTR of the forms that a signal may end. */

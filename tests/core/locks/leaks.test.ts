@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { irqHandler, IRQ_HANDLED, requestIrq } from "../../../core/irq/interrupt.ts";
 import { kthreadCreate, kthreadRun } from "../../../core/process/kthread.ts";
 import { mutexInit, mutexLock } from "../../../core/sched/mutex.ts";
+import { downWrite, initRwsem } from "../../../core/sched/rwsem.ts";
 import { enter, run, steps, to } from "../../../core/sched/steps.ts";
 import { sleepOn } from "../../../core/sched/wait_queue.ts";
 import { timerFunction, timerSetup, modTimer } from "../../../core/time/timer_list.ts";
@@ -77,5 +78,26 @@ test("a thread that dies in a lock's line leaves it, and the next one gets the l
   expect(lab.rmmod("leakthread").ret).toBe(0);
   lab.machine.advance(400);
   expect(told(lab.machine)).toEqual(["holder lock=0", "next lock=0"]);
+  expect(lab.machine.broken()).toEqual([]);
+});
+
+const writer = steps<{ sem: number }>("leakthread.writer", { write: (_k, _task, { locals }) => enter(downWrite, locals.sem), end: () => 0 });
+
+test("a writer that dies in the line of a semaphore lets the readers behind it in at once", async () => {
+  const lab = await Lab.boot({ cpus: 1 });
+  const { kernel } = lab.machine;
+  kernel.state.labs.set("scene", { told: [], flag: false });
+  const sem = initRwsem(kernel, "kernel_sem");
+  lab.insmod("leakthread");
+  act(lab.machine, "holder", ["read", sem], ["sleep", 5000], ["upRead", sem]);
+  lab.machine.advance(5);
+  kthreadRun(kernel, writer, { sem }, "writer");
+  lab.machine.advance(5);
+  act(lab.machine, "next", ["read", sem], ["upRead", sem]);
+  lab.machine.advance(5);
+  expect(told(lab.machine)).toEqual(["holder read=0"]);
+  expect(lab.rmmod("leakthread").ret).toBe(0);
+  lab.machine.advance(400);
+  expect(told(lab.machine)).toEqual(["holder read=0", "next read=0"]);
   expect(lab.machine.broken()).toEqual([]);
 });
