@@ -1,9 +1,11 @@
 /** What a mapping may cost: limits of address space and data, and the memory that processes are promised (overcommit). */
+import { CAP_SYS_ADMIN } from "../abi/capability.ts";
 import { PAGE_SIZE, RLIMIT_AS, RLIMIT_DATA } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
+import { capable } from "../sched/cred.ts";
 import { printk } from "../sched/printk.ts";
 import { rlimit } from "../sched/rlimit.ts";
-import type { Task } from "../sched/task.ts";
+import { current, type Task } from "../sched/task.ts";
 import { totalPages } from "./page_alloc.ts";
 import type { AddressSpace } from "./space.ts";
 import { swapPages } from "./swap.ts";
@@ -56,11 +58,20 @@ export function commitLimitPages(k: Kernel): number {
   return ram + swapPages(k);
 }
 
+/** Of the commit limit, what the running task leaves: for administrators if it is none, and a 32nd of what it has for a way out. */
+function reservedPages(k: Kernel): number {
+  const task = current(k);
+  if (task === null) return 0;
+  const { vm, spaces } = k.state.mm;
+  const admin = capable(task, CAP_SYS_ADMIN) ? 0 : Math.floor(vm.adminReserveKbytes / 4);
+  return admin + Math.min(Math.floor((spaces.get(task.mm)?.totalVm ?? 0) / 32), Math.floor(vm.userReserveKbytes / 4));
+}
+
 /** Promises `pages`; false when the overcommit mode forbids it (__vm_enough_memory): by default only what could never be had. */
 export function promisePages(k: Kernel, pages: number): boolean {
   const { mm } = k.state;
   if (mm.overcommitMemory === 0 && pages > totalPages(mm) + swapPages(k)) return false;
-  if (mm.overcommitMemory === 2 && mm.committedPages + pages > commitLimitPages(k)) return false;
+  if (mm.overcommitMemory === 2 && mm.committedPages + pages >= commitLimitPages(k) - reservedPages(k)) return false;
   mm.committedPages += pages;
   return true;
 }

@@ -278,3 +278,33 @@ describe("what the numbers do", () => {
     expect(new Set(swapped).size).toBe(swapped.length);
   });
 });
+
+test("without overcommit the limit is kept to the page, less what is reserved", async () => {
+  const lab = await Lab.boot();
+  const user = await lab.machine.createProcess(1000);
+  const { mm } = lab.machine.kernel.state;
+  write(lab, "/proc/sys/vm/overcommit_memory", "2");
+  const limit = Number(/CommitLimit: +([0-9]+)/.exec(lab.text("/proc/meminfo"))?.[1]) / 4;
+  /** Pages below what is left that a process gets at most. */
+  const short = (pid: number): number => {
+    const map = (pages: number): boolean => {
+      const { ret, errno } = lab.call("mmap", { length: pages * 4096, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" }, pid);
+      if (errno === null) lab.call("munmap", { addr: ret, length: pages * 4096 }, pid);
+      return errno === null;
+    };
+    let [low, high] = [0, limit];
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (map(middle)) low = middle;
+      else high = middle;
+    }
+    return limit - mm.committedPages - low;
+  };
+  const ownShare = (pid: number): number => Math.floor((mm.spaces.get(taskOf(lab.machine.kernel, pid).mm)?.totalVm ?? 0) / 32);
+  const admin = Math.floor(mm.vm.adminReserveKbytes / 4);
+  expect([short(lab.pid), short(user)]).toEqual([ownShare(lab.pid) + 1, ownShare(user) + admin + 1]);
+  lab.call("mmap", { length: 640 * 4096, prot: "PROT_NONE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" });
+  expect(short(lab.pid)).toBe(20 + 1);
+  write(lab, "/proc/sys/vm/user_reserve_kbytes", "8");
+  expect(short(lab.pid)).toBe(2 + 1);
+});
