@@ -2,7 +2,7 @@
 import { EACCES, EAFNOSUPPORT, EINVAL, ENFILE, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from "../abi/errno.ts";
 import { CAP_NET_RAW } from "../abi/capability.ts";
 import {
-  AF_INET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+  AF_INET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_PACKET, SOCK_RAW, SOCK_STREAM,
 } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
@@ -25,7 +25,7 @@ export function socketCreate(k: Kernel, task: Task, family: number, type: number
   if (family < 0 || family >= NPROTO) return -EAFNOSUPPORT;
   if (type < 0 || type >= SOCK_MAX) return -EINVAL;
   // Differs from Linux: IPv6, netlink and packet sockets are not there, as on a kernel built without them.
-  if (family !== AF_INET && family !== AF_UNIX) return -EAFNOSUPPORT;
+  if ((family !== AF_INET && family !== AF_UNIX) || (family === AF_INET && type === SOCK_PACKET)) return -EAFNOSUPPORT;
   if (k.state.net.sockets.size >= SOCKETS_MAX) return -ENFILE;
   const made = family === AF_UNIX ? createUnix(k, task, type, protocol) : createInet(k, task, type, protocol);
   if (typeof made === "number") return made;

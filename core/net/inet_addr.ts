@@ -1,12 +1,14 @@
-/** IPv4 addresses of a machine that has only its loopback interface: 127.0.0.0/8 is local, everything else has no route. */
+/** IPv4 addresses of sockets: what may be bound, and what can be reached (af_inet.c, route.c). */
 import { EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH } from "../abi/errno.ts";
 import { CAP_NET_BIND_SERVICE } from "../abi/capability.ts";
 import { encodeSockaddr, SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
-import { AF_INET, AF_UNSPEC, INADDR_ANY, INADDR_LOOPBACK } from "../abi/socket.ts";
+import { AF_INET, AF_UNSPEC, INADDR_ANY, INADDR_LOOPBACK, IP_FREEBIND, IP_TRANSPARENT, SOL_IP } from "../abi/socket.ts";
+import type { Kernel } from "../kernel.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
 import { ENOTCONN } from "../abi/errno.ts";
-import { inetOf, type Socket } from "./socket.ts";
+import { addressType, deviceTo, sourceAddress } from "./device.ts";
+import { inetOf, storedOption, type Inet, type Socket } from "./socket.ts";
 import { TCP_CLOSE, TCP_SYN_SENT } from "./tcp_states.ts";
 
 /** Below it, binding needs CAP_NET_BIND_SERVICE (ip_unprivileged_port_start). */
@@ -32,26 +34,30 @@ export function endpoint(addr: Uint8Array): Endpoint {
   return { port: (addr[2] << 8) | addr[3], addr: ((addr[4] << 24) | (addr[5] << 16) | (addr[6] << 8) | addr[7]) >>> 0 };
 }
 
-export function isLoopback(addr: number): boolean {
-  return addr >>> 24 === 127;
-}
-
 /** Checks the address of a bind in Linux's order: -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL, -EACCES; else where to. */
-export function bindEndpoint(task: Task, addr: Uint8Array): Endpoint | number {
+export function bindEndpoint(k: Kernel, task: Task, socket: Socket, addr: Uint8Array): Endpoint | number {
   if (addr.length < SOCKADDR_IN_SIZE) return -EINVAL;
   const to = endpoint(addr);
   const family = familyOf(addr);
   // As Linux: AF_UNSPEC with the address 0.0.0.0 is taken for AF_INET, for old programs.
   if (family !== AF_INET && (family !== AF_UNSPEC || to.addr !== INADDR_ANY)) return -EAFNOSUPPORT;
-  if (to.addr !== INADDR_ANY && !isLoopback(to.addr)) return -EADDRNOTAVAIL;
+  const anywhere = storedOption(socket, SOL_IP, IP_FREEBIND) !== 0 || storedOption(socket, SOL_IP, IP_TRANSPARENT) !== 0;
+  if (to.addr !== INADDR_ANY && !anywhere && addressType(k, to.addr) === "unicast") return -EADDRNOTAVAIL;
   if (to.port !== 0 && to.port < UNPRIVILEGED_PORT && !capable(task, CAP_NET_BIND_SERVICE)) return -EACCES;
   return to;
 }
 
-/** Where a connect or sendto goes: 0.0.0.0 is this machine; -ENETUNREACH for what only a network card could reach. */
-export function routeTo({ addr, port }: Endpoint): Endpoint | number {
-  if (addr === INADDR_ANY) return { addr: INADDR_LOOPBACK, port };
-  return isLoopback(addr) ? { addr, port } : -ENETUNREACH;
+/** Where a connect or sendto goes: 0.0.0.0 is `own`, the sender's address, or this machine; -ENETUNREACH without a device that leads there. */
+export function routeTo(k: Kernel, { addr, port }: Endpoint, own: number): Endpoint | number {
+  if (addr === INADDR_ANY) return { addr: own || INADDR_LOOPBACK, port };
+  return deviceTo(k, addr) === null ? -ENETUNREACH : { addr, port };
+}
+
+/** The address that packets of the socket to `to` carry: its own, or the device's when it has none that can be one. */
+export function sourceOf(k: Kernel, { localAddr }: Inet, to: number): number {
+  if (localAddr === INADDR_ANY) return sourceAddress(k, to);
+  const type = addressType(k, localAddr);
+  return type === "multicast" || type === "broadcast" ? sourceAddress(k, to) : localAddr;
 }
 
 /** Whether two bound addresses meet; 0.0.0.0 meets all. */

@@ -13,7 +13,7 @@ export function netInvariants(k: Kernel): string[] {
   for (const [id, socket] of net.sockets) {
     if (socket.id !== id) wrong.push(`socket ${socket.id} is kept as ${id}`);
     if (socket.tcp !== null) memory += socket.tcp.send.length + socket.tcp.receive.length;
-    if (socket.udp !== null) memory += socket.udp.queue.reduce((sum, { truesize }) => sum + truesize, 0);
+    if (socket.udp !== null) memory += [...socket.udp.queue, ...socket.udp.errors].reduce((sum, { truesize }) => sum + truesize, 0);
     for (const message of socket.unix?.queue ?? []) {
       memory += message.truesize;
       allocated.set(message.sender, (allocated.get(message.sender) ?? 0) + message.truesize);

@@ -7,11 +7,34 @@ import type { Task } from "../sched/task.ts";
 import type { WaitQueue } from "../sched/wait_queue.ts";
 import type { UnixCred } from "./socket.ts";
 
-/** Ancillary data of unix sockets. */
+/** One piece of ancillary data as it is written for the receiver. */
+export interface ControlMessage {
+  level: number;
+  type: number;
+  data: Uint8Array;
+}
+
+/** Ancillary data, read or to be written. */
 export interface Control {
   /** File ids; the holder of this record holds a reference to each. */
   files: number[];
   cred: UnixCred | null;
+  /** What a receiver is told besides. */
+  others: ControlMessage[];
+  /** What a sender of IP asks for this once. */
+  ip: IpControl | null;
+}
+
+/** -1 for a ttl and tos, 0 for a source address and device that are not given. */
+export interface IpControl {
+  ttl: number;
+  tos: number;
+  source: number;
+  device: number;
+}
+
+export function newControl(): Control {
+  return { files: [], cred: null, others: [], ip: null };
 }
 
 /** Plain data, for it lies in the locals of a send or receive that sleeps. */

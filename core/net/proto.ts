@@ -25,7 +25,7 @@ export interface Protocol {
   /** Moves what can be moved, counted in `msg.copied`; with -EAGAIN `msg.wait` is the queue to wait on. */
   sendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number;
   /** What a send is refused for before what lies beside its bytes is looked at; 0 or an errno. */
-  beforeSend?(socket: Socket, msg: Message): number;
+  beforeSend?(k: Kernel, socket: Socket, msg: Message): number;
   recvmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number;
   /** `how`: RCV_SHUTDOWN and SEND_SHUTDOWN bits. */
   shutdown(k: Kernel, socket: Socket, how: number): number;

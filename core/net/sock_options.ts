@@ -3,9 +3,9 @@ import { EDOM, EINVAL, ENODATA, ENODEV, ENOENT, ENOTCONN, ENOPROTOOPT, EOPNOTSUP
 import { POLLOUT } from "../abi/epoll.ts";
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../abi/capability.ts";
 import {
-  AF_UNIX, IP_MTU, IP_TOS, IP_TRANSPARENT, IP_TTL, SOL_IP, SOL_SOCKET, SOL_TCP, SOL_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE,
+  AF_UNIX, IP_MTU, IP_RECVERR, IP_TOS, IP_TRANSPARENT, IP_TTL, SOL_IP, SOL_SOCKET, SOL_TCP, SOL_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE,
   SO_BPF_EXTENSIONS, SO_BROADCAST, SO_BSDCOMPAT, SO_CNX_ADVICE, SO_COOKIE, SO_DOMAIN, SO_ERROR, SO_INCOMING_NAPI_ID, SO_KEEPALIVE,
-  SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_PASSCRED, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL,
+  SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_MEMINFO, SO_PASSCRED, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL,
   SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO_OLD, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT,
   SO_SNDTIMEO_OLD, SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SO_TYPE, SO_ZEROCOPY, TCP_DEFER_ACCEPT, TCP_INFO, TCP_LINGER2, TCP_MAXSEG,
   TCP_NODELAY, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, TCP_SAVED_SYN, TCP_THIN_DUPACK, TCP_TIMESTAMP,
@@ -17,12 +17,16 @@ import type { Kernel } from "../kernel.ts";
 import { getI32, putU32, putU64 } from "../lib/bytes.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
+import { deviceByIndex, deviceByName } from "./device.ts";
 import { protocolOf } from "./proto.ts";
 import { takeError, writeSpace, type Socket, type SocketOptions } from "./socket.ts";
 import { deferAcceptSeconds, ipNeedsValue, ipStored, socketStored, tcpStored, udpStored, type StoredOptions } from "./stored_options.ts";
 import { tcpInfo } from "./tcp_info.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 import { setRcvLowat } from "./tcp_window.ts";
+import { TIMESTAMPS } from "./timestamp.ts";
+import { udpUncork } from "./udp.ts";
+import { purgeErrors } from "./udp_control.ts";
 
 /** net.core.wmem_max and rmem_max; the least that setsockopt makes of SO_SNDBUF and SO_RCVBUF. */
 const BUF_MAX = 212_992;
@@ -38,7 +42,7 @@ const booleans: { [option: number]: keyof SocketOptions } = {
 const TIMESTAMPING_MASK = 0xffff;
 /** SKF_AD_MAX: what socket filters can ask for. */
 const BPF_EXTENSIONS = 64;
-const UDP_ENCAP = 100;
+const [UDP_CORK, UDP_ENCAP] = [1, 100];
 /** Younger than the names of strace. */
 const [SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW, SO_DETACH_REUSEPORT_BPF, SO_BUF_LOCK, SO_RESERVE_MEM, SO_TXREHASH] = [66, 67, 68, 72, 73, 74];
 const TCP_MD5SIG_EXT = 32;
@@ -56,13 +60,13 @@ function recall({ options }: Socket, level: number, option: number, start: numbe
 export function setOption(k: Kernel, task: Task, socket: Socket, level: number, option: number, bytes: Uint8Array): number {
   if (level === SOL_SOCKET) return setSocketOption(k, task, socket, option, bytes);
   if (level === SOL_TCP && socket.tcp !== null) return setTcpOption(socket, option, bytes);
-  if (level === SOL_IP && socket.inet !== null) return setIpOption(task, socket, option, bytes);
-  if (level === SOL_UDP && socket.udp !== null) return bytes.length < 4 ? -EINVAL : setStored(socket, udpStored, SOL_UDP, option, getI32(bytes, 0));
+  if (level === SOL_IP && socket.inet !== null) return setIpOption(k, task, socket, option, bytes);
+  if (level === SOL_UDP && socket.udp !== null) return setUdpOption(k, socket, option, bytes);
   return socket.family === AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 }
 
 function setSocketOption(k: Kernel, task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
-  if (option === SO_BINDTODEVICE) return bindToDevice(task, bytes);
+  if (option === SO_BINDTODEVICE) return bindToDevice(k, task, socket, bytes);
   if (bytes.length < 4) return -EINVAL;
   const value = getI32(bytes, 0);
   const { options } = socket;
@@ -130,7 +134,15 @@ function setSocketOption(k: Kernel, task: Task, socket: Socket, option: number, 
       if (socket.tcp === null && socket.udp === null) return -EOPNOTSUPP;
       return value < 0 || value > 1 ? -EINVAL : remember(socket, SOL_SOCKET, option, value);
   }
+  if (TIMESTAMPS.includes(option)) for (const other of TIMESTAMPS) options.stored.delete(`${SOL_SOCKET}:${other}`);
   return setStored(socket, socketStored, SOL_SOCKET, option, value);
+}
+
+function setUdpOption(k: Kernel, socket: Socket, option: number, bytes: Uint8Array): number {
+  if (bytes.length < 4) return -EINVAL;
+  const result = setStored(socket, udpStored, SOL_UDP, option, getI32(bytes, 0));
+  if (result === 0 && option === UDP_CORK && getI32(bytes, 0) === 0) udpUncork(k, socket);
+  return result;
 }
 
 /** Remembers a value within its bounds: 0, -EINVAL, or -ENOPROTOOPT for an option that nobody knows. */
@@ -152,11 +164,13 @@ function bufferSize(value: number, forced: boolean, min: number): number {
   return Math.max(min, Math.min(asked, 0x3fff_ffff) * 2);
 }
 
-function bindToDevice(task: Task, bytes: Uint8Array): number {
+function bindToDevice(k: Kernel, task: Task, socket: Socket, bytes: Uint8Array): number {
   if (!capable(task, CAP_NET_RAW)) return -EPERM;
   const end = bytes.indexOf(0);
   const name = String.fromCharCode(...bytes.subarray(0, end < 0 ? Math.min(bytes.length, 15) : end));
-  return name === "" || name === "lo" ? 0 : -ENODEV;
+  const device = name === "" ? null : deviceByName(k, name);
+  if (name !== "" && device === null) return -ENODEV;
+  return remember(socket, SOL_SOCKET, SO_BINDTODEVICE, device?.index ?? 0);
 }
 
 function setLinger(options: SocketOptions, bytes: Uint8Array): number {
@@ -205,12 +219,13 @@ function setTcpOption(socket: Socket, option: number, bytes: Uint8Array): number
   }
 }
 
-function setIpOption(task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
+function setIpOption(k: Kernel, task: Task, socket: Socket, option: number, bytes: Uint8Array): number {
   const value = bytes.length >= 4 ? getI32(bytes, 0) : (bytes[0] ?? 0);
   if (ipStored[option] === undefined) return -ENOPROTOOPT;
   if (bytes.length === 0 && ipNeedsValue.includes(option)) return -EINVAL;
   if (option === IP_TRANSPARENT && value !== 0 && !capable(task, CAP_NET_ADMIN) && !capable(task, CAP_NET_RAW)) return -EPERM;
   if (option === IP_TOS) return remember(socket, SOL_IP, option, value & (socket.tcp === null ? 0xff : 0xfc));
+  if (option === IP_RECVERR && value === 0 && socket.udp !== null) purgeErrors(k, socket);
   if (option === IP_TTL && value === 0) return -EINVAL;
   if (option === IP_TTL && value === -1) return remember(socket, SOL_IP, option, ipStored[option].start);
   return setStored(socket, ipStored, SOL_IP, option, value);
@@ -263,13 +278,17 @@ function getSocketOption(k: Kernel, socket: Socket, option: number): Uint8Array 
       putU64(cookie, 0, socket.id);
       return cookie;
     }
-    case SO_BINDTODEVICE: return new Uint8Array(0);
+    case SO_BINDTODEVICE: {
+      const name = deviceByIndex(k, recall(socket, SOL_SOCKET, option, 0))?.name ?? "";
+      return Uint8Array.from(name === "" ? "" : `${name}\0`, (char) => char.charCodeAt(0));
+    }
     case SO_ZEROCOPY: case SO_LOCK_FILTER: return int(recall(socket, SOL_SOCKET, option, 0));
     case SO_TIMESTAMPING_OLD: case SO_TIMESTAMPING_NEW: {
       const flags = new Uint8Array(8);
       putU32(flags, 0, recall(socket, SOL_SOCKET, SO_TIMESTAMPING_OLD, 0));
       return flags;
     }
+    case SO_MEMINFO: return memInfo(socket);
     case SO_BSDCOMPAT: case SO_INCOMING_NAPI_ID: case SO_RESERVE_MEM: return int(0);
     case SO_BPF_EXTENSIONS: return int(BPF_EXTENSIONS);
     case SO_BUF_LOCK: return int((options.stored.get("sndbuf") ?? 0) | ((options.stored.get("rcvbuf") ?? 0) << 1));
@@ -281,6 +300,15 @@ function getSocketOption(k: Kernel, socket: Socket, option: number): Uint8Array 
 
 function timeval(ns: number): Uint8Array {
   return encodeStruct(timevalLayout, { tv_sec: Math.floor(ns / 1_000_000_000), tv_usec: Math.floor((ns % 1_000_000_000) / 1000) });
+}
+
+/** SO_MEMINFO: what the queues hold and may hold (SK_MEMINFO_ numbers). */
+function memInfo({ options, tcp, udp, unix }: Socket): Uint8Array {
+  const bytes = new Uint8Array(36);
+  const sent = unix?.allocated ?? tcp?.send.length ?? 0;
+  [udp?.allocated ?? tcp?.receive.length ?? 0, options.rcvbuf, unix === null ? 0 : sent, options.sndbuf, 0, unix === null ? sent : 0, 0, 0, udp?.drops ?? 0]
+    .forEach((value, index) => putU32(bytes, index * 4, value));
+  return bytes;
 }
 
 /** MSS before and after the handshake. */
@@ -305,7 +333,10 @@ function getTcpOption(k: Kernel, socket: Socket, option: number): Uint8Array | n
 }
 
 /** The loopback's, once there is a peer to route to. */
+/** The loopback's MTU is longer than a packet of IP can be. */
+const IP_MAX_MTU = 65_535;
+
 function getMtu({ inet }: Socket): Uint8Array | number {
-  return inet?.peerPort === 0 ? -ENOTCONN : int(65_536);
+  return inet?.peerAddr === 0 ? -ENOTCONN : int(IP_MAX_MTU);
 }
 

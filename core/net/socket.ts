@@ -87,14 +87,35 @@ export interface UdpDatagram {
   bytes: Uint8Array;
   addr: number;
   port: number;
+  /** Where it was sent. */
+  to: number;
+  toPort: number;
+  ttl: number;
+  tos: number;
+  arrivedNs: number;
+  /** Datagrams that had been dropped before it, counted when the socket asked for that; and whether it asked for IP_PKTINFO. */
+  drops: number;
+  pktinfo: boolean;
+  truesize: number;
+}
+
+/** A datagram of the socket's own that nobody was there for, and whom it went to. */
+export interface UdpError {
+  bytes: Uint8Array;
+  addr: number;
+  port: number;
   truesize: number;
 }
 
 export interface Udp {
   queue: UdpDatagram[];
-  /** Sum of the queue's truesizes. */
+  errors: UdpError[];
+  /** Sum of both lists' truesizes. */
   allocated: number;
-  corked: Uint8Array[];
+  /** Datagrams that found no room. */
+  drops: number;
+  /** Pieces of a datagram that MSG_MORE or UDP_CORK holds back, and where it goes; null for none. */
+  corked: { pieces: Uint8Array[]; addr: number; port: number } | null;
 }
 
 /** What SO_PEERCRED tells; pid 0 and ids of -1 when nobody is there. */
@@ -233,7 +254,7 @@ export function newSocket(k: Kernel, given: { family: number; type: number; prot
       written: 0, taken: 0, urgentOut: null, urgent: null,
       measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
     } : null,
-    udp: given.proto === "udp" ? { queue: [], allocated: 0, corked: [] } : null,
+    udp: given.proto === "udp" ? { queue: [], errors: [], allocated: 0, drops: 0, corked: null } : null,
     unix: null,
   };
   net.sockets.set(socket.id, socket);
@@ -250,6 +271,11 @@ export function takeError(socket: Socket): number {
   const { err } = socket;
   socket.err = 0;
   return -err;
+}
+
+/** The value that an option was set to, 0 for one that was not. */
+export function storedOption({ options }: Socket, level: number, option: number): number {
+  return options.stored.size === 0 ? 0 : (options.stored.get(`${level}:${option}`) ?? 0);
 }
 
 /** SO_PEEK_OFF follows what is read or peeked, and stays off when it is (sk_peek_offset_fwd, sk_peek_offset_bwd). */

@@ -1,4 +1,6 @@
 /** What the network keeps: sockets by id, who holds which port and name, and connections that wait out their time. */
+import { newLoopback, type NetDevice } from "./device.ts";
+import { newMib, type Mib } from "./mib.ts";
 import type { Socket } from "./socket.ts";
 
 /** A connection in TIME_WAIT: its port stays taken for a minute, its socket is gone. */
@@ -21,6 +23,9 @@ export interface PortUsers {
 }
 
 export interface NetState {
+  /** The loopback first. */
+  devices: NetDevice[];
+  mib: Mib;
   sockets: Map<number, Socket>;
   timeWaits: Map<number, TimeWait>;
   tcpPorts: Map<number, PortUsers>;
@@ -51,7 +56,7 @@ export const LOCAL_PORT_LAST = 60999;
 
 export function netInit(): NetState {
   return {
-    sockets: new Map(), timeWaits: new Map(), tcpPorts: new Map(), udpPorts: new Map(),
+    devices: [newLoopback()], mib: newMib(), sockets: new Map(), timeWaits: new Map(), tcpPorts: new Map(), udpPorts: new Map(),
     unixAbstract: new Map(), unixInodes: new Map(), memory: 0, inFlight: new Map(), received: new Map(),
     nextSocket: 1, nextTimeWait: 1, nextBindPort: LOCAL_PORT_FIRST + 1, nextConnectPort: LOCAL_PORT_FIRST,
     nextUdpPort: (LOCAL_PORT_FIRST + LOCAL_PORT_LAST + 1) >> 1, nextUnixName: 1,

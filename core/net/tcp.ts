@@ -9,7 +9,7 @@ import { must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { wake } from "../sched/wait_queue.ts";
 import { timerCallback } from "../time/timer.ts";
-import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, type Endpoint } from "./inet_addr.ts";
+import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, sourceOf, type Endpoint } from "./inet_addr.ts";
 import { loopbackXmit } from "./loopback.ts";
 import { protocol } from "./proto.ts";
 import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socket } from "./socket.ts";
@@ -25,7 +25,7 @@ const SYN_TIMEOUT_NS = 1_000_000_000;
 const SNDBUF_ESTABLISHED = 2_626_560;
 
 function tcpBind(k: Kernel, task: Task, socket: Socket, addr: Uint8Array): number {
-  const to = bindEndpoint(task, addr);
+  const to = bindEndpoint(k, task, socket, addr);
   if (typeof to === "number") return to;
   const inet = inetOf(socket);
   if (socket.sk !== TCP_CLOSE || inet.portHeld) return -EINVAL;
@@ -100,17 +100,18 @@ function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
   const given = endpoint(addr);
   // The loopback network's broadcast address has no listener that could be reached by TCP.
   const to = given.addr === 0x7fffffff ? { ...given, addr: 0xffffffff } : given;
-  const peer = routeTo(to);
-  if (typeof peer === "number") return peer;
   const inet = inetOf(socket);
+  const peer = routeTo(k, to, inet.localAddr);
+  if (typeof peer === "number") return peer;
   if (!inet.portHeld) {
     const err = getConnectPort(k, socket);
     if (err !== 0) return err;
   } else if (inUse(k, socket, peer)) return -EADDRNOTAVAIL;
-  if (inet.localAddr === 0) inet.localAddr = INADDR_LOOPBACK;
+  if (inet.localAddr === 0) inet.localAddr = sourceOf(k, inet, peer.addr);
   inet.peerAddr = peer.addr;
   inet.peerPort = peer.port;
   socket.sk = TCP_SYN_SENT;
+  k.state.net.mib.tcpActiveOpens++;
   socket.err = 0;
   tcpOf(socket).done = false;
   tcpOf(socket).retries = 0;
@@ -144,6 +145,7 @@ function synArrives(k: Kernel, socket: Socket): void {
   }
   const queue = tcpOf(listener);
   if (queue.acceptQueue.length > queue.backlog) {
+    k.state.net.mib.listenOverflows++;
     return startTimer(k, socket, "tcp.syn", SYN_TIMEOUT_NS * (1 << tcpOf(socket).retries));
   }
   const child = newChild(k, listener, socket);
@@ -190,6 +192,7 @@ function newChild(k: Kernel, listener: Socket, client: Socket): Socket {
   holdPort(k, child, inetOf(listener).localPort);
   child.shutdown = listener.shutdown;
   tcpOf(child).parent = listener.id;
+  k.state.net.mib.tcpPassiveOpens++;
   establish(child, client.id);
   return child;
 }

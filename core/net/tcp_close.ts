@@ -78,6 +78,10 @@ export function destroy(k: Kernel, socket: Socket): void {
 /** A RST came: everything is dropped, and the next call is told why (tcp_reset). */
 export function resetArrived(k: Kernel, socket: Socket): void {
   if (socket.sk === TCP_CLOSE) return;
+  const { mib } = k.state.net;
+  mib.tcpOutRsts++;
+  if (socket.sk === TCP_SYN_SENT) mib.tcpAttemptFails++;
+  else if (socket.sk === TCP_ESTABLISHED || socket.sk === TCP_CLOSE_WAIT) mib.tcpEstabResets++;
   socket.err = socket.sk === TCP_SYN_SENT ? ECONNREFUSED : socket.sk === TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
   tcpDone(k, socket);
 }

@@ -79,7 +79,7 @@ function transmit(k: Kernel, socket: Socket, bytes: Uint8Array): void {
   tcpOf(socket).written += bytes.length;
   const peer = send.length === 0 ? peerOf(k, socket) : null;
   if (peer !== null && windowOf(k, peer) >= bytes.length && !refuses(peer)) {
-    loopbackXmit(k, Math.ceil(bytes.length / MSS));
+    loopbackXmit(k, Math.ceil(bytes.length / MSS), bytes.length);
     const urgent = announceUrgent(k, socket, peer, bytes.length);
     append(tcpOf(peer).receive, bytes);
     arrived(k, peer, urgent);
@@ -115,7 +115,7 @@ export function push(k: Kernel, socket: Socket): void {
     if (window <= 0) return;
     const urgent = announceUrgent(k, socket, peer, window);
     const moved = move(send, tcpOf(peer).receive, window);
-    loopbackXmit(k, Math.ceil(moved / MSS));
+    loopbackXmit(k, Math.ceil(moved / MSS), moved);
     arrived(k, peer, urgent);
     if (writeable(k, socket)) writeSpace(k, socket);
   }

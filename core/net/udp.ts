@@ -1,82 +1,41 @@
 /** UDP over the loopback: a datagram is in the receiver's queue, or dropped, before the send returns (udp.c). */
 import {
-  EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE,
+  EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EFAULT, EINVAL, EMSGSIZE, ENETUNREACH, ENODEV, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE,
 } from "../abi/errno.ts";
 import {
-  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from "../abi/epoll.ts";
 import { FIONREAD, TIOCOUTQ } from "../abi/ioctl.ts";
 import { SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
-import { AF_INET, AF_UNSPEC, INADDR_ANY, INADDR_LOOPBACK, MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../abi/socket.ts";
+import {
+  AF_INET, AF_UNSPEC, INADDR_ANY, INADDR_LOOPBACK, IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_MORE, MSG_OOB,
+  MSG_PEEK, MSG_TRUNC, SO_BINDTODEVICE, SO_RXQ_OVFL, SO_SELECT_ERR_QUEUE, SOL_IP, SOL_SOCKET, SOL_UDP,
+} from "../abi/socket.ts";
 import type { Addr } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
-import { must } from "../lib/assert.ts";
 import { putUser32 } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import type { Task } from "../sched/task.ts";
-import { addressesMeet, bindEndpoint, endpoint, familyOf, inetGetname, inetSockaddr, routeTo, type Endpoint } from "./inet_addr.ts";
-import { loopbackXmit } from "./loopback.ts";
-import { put, room, take, type Message } from "./message.ts";
+import { now } from "../time/clock.ts";
+import { addressType, deviceByIndex, deviceTo, sourceAddress } from "./device.ts";
+import { bindEndpoint, endpoint, familyOf, inetGetname, inetSockaddr, sourceOf, type Endpoint } from "./inet_addr.ts";
+import { loopbackXmit, UDP_HEADERS } from "./loopback.ts";
+import { newControl, put, room, take, type IpControl, type Message } from "./message.ts";
 import { protocol } from "./proto.ts";
 import { udpTruesize } from "./skbuff.ts";
-import { dataReady, inetOf, socketOf, stateChange, takeError, udpOf, underPressure, type Socket } from "./socket.ts";
-import { LOCAL_PORT_FIRST, LOCAL_PORT_LAST } from "./state.ts";
+import { dataReady, inetOf, movePeekOffset, stateChange, storedOption, takeError, udpOf, underPressure, type Socket } from "./socket.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_ESTABLISHED } from "./tcp_states.ts";
+import { datagramControl, portUnreachable, receiveError } from "./udp_control.ts";
+import { getPort, leavePort, lookup, lookupAll } from "./udp_port.ts";
 
 /** The longest datagram: 65,535 less the IP and UDP headers. */
 const LONGEST = 65_507;
-
-function holdPort(k: Kernel, socket: Socket, port: number): void {
-  const { udpPorts } = k.state.net;
-  const inet = inetOf(socket);
-  inet.localPort = port;
-  inet.portHeld = true;
-  const users = udpPorts.get(port);
-  if (users === undefined) udpPorts.set(port, [socket.id]);
-  else users.push(socket.id);
-}
-
-function leavePort(k: Kernel, socket: Socket): void {
-  const { udpPorts } = k.state.net;
-  const inet = inetOf(socket);
-  if (!inet.portHeld) return;
-  inet.portHeld = false;
-  const rest = must(udpPorts, inet.localPort).filter((id) => id !== socket.id);
-  if (rest.length === 0) udpPorts.delete(inet.localPort);
-  else udpPorts.set(inet.localPort, rest);
-  inet.localPort = 0;
-}
-
-function conflicts(k: Kernel, socket: Socket, port: number): boolean {
-  const { options } = socket;
-  return (k.state.net.udpPorts.get(port) ?? []).some((id) => {
-    const other = socketOf(k, id);
-    if (!addressesMeet(inetOf(socket).localAddr, inetOf(other).localAddr)) return false;
-    if (options.reuseAddr && other.options.reuseAddr) return false;
-    return !(options.reusePort && other.options.reusePort && options.reuseAddr === other.options.reuseAddr && socket.uid === other.uid);
-  });
-}
-
-/** Gives the socket `port`, or a free one of the ephemeral range for 0; 0 or -EADDRINUSE. */
-function getPort(k: Kernel, socket: Socket, port: number): number {
-  const { net } = k.state;
-  if (port !== 0) {
-    if (conflicts(k, socket, port)) return -EADDRINUSE;
-    holdPort(k, socket, port);
-    return 0;
-  }
-  for (let tried = LOCAL_PORT_FIRST; tried <= LOCAL_PORT_LAST; tried++) {
-    const chosen = net.nextUdpPort;
-    net.nextUdpPort = chosen === LOCAL_PORT_LAST ? LOCAL_PORT_FIRST : chosen + 1;
-    if (net.udpPorts.has(chosen)) continue;
-    holdPort(k, socket, chosen);
-    return 0;
-  }
-  return -EADDRINUSE;
-}
+/** net.ipv4.ip_default_ttl */
+const DEFAULT_TTL = 64;
+const INADDR_BROADCAST = 0xffff_ffff;
 
 function udpBind(k: Kernel, task: Task, socket: Socket, addr: Uint8Array): number {
-  const to = bindEndpoint(task, addr);
+  const to = bindEndpoint(k, task, socket, addr);
   if (typeof to === "number") return to;
   const inet = inetOf(socket);
   if (socket.sk !== TCP_CLOSE || inet.portHeld) return -EINVAL;
@@ -102,9 +61,9 @@ function udpConnect(k: Kernel, _task: Task, socket: Socket, addr: Uint8Array): n
   if (!inet.portHeld && getPort(k, socket, 0) !== 0) return -EAGAIN;
   if (addr.length < SOCKADDR_IN_SIZE) return -EINVAL;
   if (familyOf(addr) !== AF_INET) return -EAFNOSUPPORT;
-  const peer = routed(socket, endpoint(addr));
+  const peer = routed(k, socket, endpoint(addr), NO_IP);
   if (typeof peer === "number") return peer;
-  if (inet.localAddr === INADDR_ANY) inet.localAddr = INADDR_LOOPBACK;
+  if (inet.localAddr === INADDR_ANY) inet.localAddr = sourceAddress(k, peer.addr);
   inet.peerAddr = peer.addr;
   inet.peerPort = peer.port;
   socket.sk = TCP_ESTABLISHED;
@@ -120,28 +79,81 @@ function disconnect(k: Kernel, socket: Socket): void {
   if (!inet.portLocked) leavePort(k, socket);
 }
 
-/** 127.255.255.255 is the loopback's broadcast address, which needs SO_BROADCAST. */
-function routed(socket: Socket, to: Endpoint): Endpoint | number {
-  if (to.addr === 0x7fff_ffff && !socket.options.broadcast) return -EACCES;
-  return routeTo(to);
+/** Where a datagram goes on its way: -ENODEV, -EINVAL for a source that is not ours, -ENETUNREACH, -EACCES for a broadcast without SO_BROADCAST. */
+function routed(k: Kernel, socket: Socket, given: Endpoint, ip: IpControl): Endpoint | number {
+  const device = ip.device || storedOption(socket, SOL_SOCKET, SO_BINDTODEVICE);
+  if (device !== 0 && deviceByIndex(k, device) === null) return -ENODEV;
+  if (ip.source !== 0 && addressType(k, ip.source) !== "local") return -EINVAL;
+  // As Linux: groups and the broadcast address of everywhere are reached by the device of the socket's own address.
+  const { localAddr } = inetOf(socket);
+  const from = ip.source || (addressType(k, localAddr) === "local" ? localAddr : 0);
+  const to = given.addr === INADDR_ANY ? { ...given, addr: from || INADDR_LOOPBACK } : given;
+  const type = addressType(k, to.addr);
+  const wide = type === "multicast" || to.addr === INADDR_BROADCAST;
+  const reachable = device !== 0 || (wide && from !== 0);
+  if (!reachable && deviceTo(k, to.addr) === null) return -ENETUNREACH;
+  return type === "broadcast" && !socket.options.broadcast ? -EACCES : to;
+}
+
+const NO_IP: IpControl = { ttl: -1, tos: -1, source: 0, device: 0 };
+const UDP_CORK = 1;
+
+/** Protocol.beforeSend: the address is looked at before what lies beside the bytes. */
+function udpBeforeSend(k: Kernel, socket: Socket, msg: Message): number {
+  if (!inetOf(socket).portHeld && getPort(k, socket, 0) !== 0) return -EAGAIN;
+  if (msg.total > 0xffff) return -EMSGSIZE;
+  const to = udpOf(socket).corked === null ? destination(socket, msg) : 0;
+  return typeof to === "number" ? to : 0;
 }
 
 /** Protocol.sendmsg: EDESTADDRREQ, EMSGSIZE; a port where nobody listens is told to a connected sender by its next call. */
 function udpSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
   const inet = inetOf(socket);
+  const udp = udpOf(socket);
   if (!inet.portHeld && getPort(k, socket, 0) !== 0) return -EAGAIN;
   if (msg.total > 0xffff) return -EMSGSIZE;
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  const to = destination(socket, msg);
+  const ip = msg.control?.ip ?? NO_IP;
+  let to: Endpoint | number = udp.corked === null ? destination(socket, msg) : { addr: udp.corked.addr, port: udp.corked.port };
   if (typeof to === "number") return to;
+  if (udp.corked === null) to = routed(k, socket, to, ip);
+  if (typeof to === "number") return to;
+  const held = (udp.corked?.pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
+  if (held + msg.total > LONGEST) {
+    udp.corked = null;
+    return -EMSGSIZE;
+  }
   const err = takeError(socket);
   if (err !== 0) return err;
   if ((socket.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
-  if (msg.total > LONGEST) return -EMSGSIZE;
   const bytes = take(k, task, msg, msg.total);
   if (bytes === null) return -EFAULT;
-  deliver(k, socket, to, bytes);
+  const corked = udp.corked ?? { pieces: [], ...to };
+  if ((flags & MSG_MORE) !== 0 || storedOption(socket, SOL_UDP, UDP_CORK) !== 0) {
+    corked.pieces.push(bytes);
+    udp.corked = corked;
+  } else {
+    udp.corked = null;
+    deliver(k, socket, to, corked.pieces.length === 0 ? bytes : joined([...corked.pieces, bytes]), ip);
+  }
   return msg.total;
+}
+
+/** UDP_CORK was taken away: what it held back goes (udp_push_pending_frames). */
+export function udpUncork(k: Kernel, socket: Socket): void {
+  const { corked } = udpOf(socket);
+  udpOf(socket).corked = null;
+  if (corked !== null) deliver(k, socket, { addr: corked.addr, port: corked.port }, joined(corked.pieces), NO_IP);
+}
+
+function joined(pieces: Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 function destination(socket: Socket, { name }: Message): Endpoint | number {
@@ -153,81 +165,88 @@ function destination(socket: Socket, { name }: Message): Endpoint | number {
   if (name.length < SOCKADDR_IN_SIZE) return -EINVAL;
   if (familyOf(name) !== AF_INET && familyOf(name) !== AF_UNSPEC) return -EAFNOSUPPORT;
   const to = endpoint(name);
-  return to.port === 0 ? -EINVAL : routed(socket, to);
+  return to.port === 0 ? -EINVAL : to;
 }
 
-function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array): void {
+/** The group that every machine is in. */
+const ALL_HOSTS = 0xe000_0001;
+
+function deliver(k: Kernel, socket: Socket, to: Endpoint, bytes: Uint8Array, ip: IpControl): void {
   // The same way down and up the stack as a TCP segment.
   charge(k, costs(k).tcpSendNs);
-  loopbackXmit(k, 1);
+  loopbackXmit(k, 1, bytes.length, UDP_HEADERS);
+  const { mib } = k.state.net;
+  mib.udpOutDatagrams++;
   const inet = inetOf(socket);
-  const from = inet.localAddr === INADDR_ANY ? INADDR_LOOPBACK : inet.localAddr;
-  const receiver = lookup(k, to, { addr: from, port: inet.localPort });
-  if (receiver === null) {
-    // Port unreachable: only a socket that is connected to it hears of it.
-    if (socket.sk === TCP_ESTABLISHED && isPeer(socket, to)) {
-      socket.err = ECONNREFUSED;
-      stateChange(k, socket);
-    }
+  const from = { addr: ip.source || sourceOf(k, inet, to.addr) || inet.localAddr, port: inet.localPort };
+  const type = addressType(k, to.addr);
+  if (type === "broadcast" || type === "multicast") {
+    if (type === "broadcast" || to.addr === ALL_HOSTS) for (const one of lookupAll(k, to, from)) queue(k, socket, one, from, to, bytes.slice(), ip);
     return;
   }
+  // By a device that was named a datagram leaves wherever it goes; nobody is there.
+  if (type === "unicast") return;
+  const receiver = lookup(k, to, from);
+  if (receiver !== null) return queue(k, socket, receiver, from, to, bytes, ip);
+  mib.udpNoPorts++;
+  // Port unreachable: a socket that is connected to it hears of it, and one that asked for all errors.
+  const sender = lookup(k, from, to);
+  if (sender !== null && (sender.sk === TCP_ESTABLISHED || storedOption(sender, SOL_IP, IP_RECVERR) !== 0)) portUnreachable(k, sender, to, bytes);
+}
+
+function queue(k: Kernel, sender: Socket, receiver: Socket, from: Endpoint, to: Endpoint, bytes: Uint8Array, ip: IpControl): void {
   const udp = udpOf(receiver);
   const truesize = udpTruesize(bytes.length);
-  if (udp.allocated + truesize > receiver.options.rcvbuf || (underPressure(k) && udp.queue.length > 0)) return;
-  udp.queue.push({ bytes, addr: from, port: inet.localPort, truesize });
+  if (udp.allocated + truesize > receiver.options.rcvbuf || (underPressure(k) && udp.queue.length > 0)) {
+    udp.drops++;
+    k.state.net.mib.udpRcvbufErrors++;
+    return;
+  }
+  const option = (of: Socket, level: number, number: number): number => storedOption(of, level, number);
+  udp.queue.push({
+    bytes, ...from, to: to.addr, toPort: to.port, ttl: ip.ttl >= 0 ? ip.ttl : option(sender, SOL_IP, IP_TTL) || DEFAULT_TTL,
+    tos: ip.tos >= 0 ? ip.tos : option(sender, SOL_IP, IP_TOS), arrivedNs: now(k),
+    drops: option(receiver, SOL_SOCKET, SO_RXQ_OVFL) !== 0 ? udp.drops : 0, pktinfo: option(receiver, SOL_IP, IP_PKTINFO) !== 0, truesize,
+  });
   udp.allocated += truesize;
   k.state.net.memory += truesize;
   dataReady(k, receiver);
 }
 
-/** Whether datagrams of `end` reach the socket: it is connected to it, or to nobody. */
-function isPeer(socket: Socket, { addr, port }: Endpoint): boolean {
-  const { peerAddr, peerPort } = inetOf(socket);
-  return (peerAddr === INADDR_ANY || peerAddr === addr) && (peerPort === 0 || peerPort === port);
-}
-
-/** The socket that a datagram is for: the more of address and peer it has fixed, the better; the oldest of equals. */
-function lookup(k: Kernel, to: Endpoint, from: Endpoint): Socket | null {
-  let best: Socket | null = null;
-  let bestScore = -1;
-  for (const id of k.state.net.udpPorts.get(to.port) ?? []) {
-    const socket = socketOf(k, id);
-    const inet = inetOf(socket);
-    if (inet.localAddr !== INADDR_ANY && inet.localAddr !== to.addr) continue;
-    let score = inet.localAddr === INADDR_ANY ? 0 : 1;
-    if (!isPeer(socket, from)) continue;
-    if (inet.peerAddr !== 0) score += 2;
-    if (score > bestScore) {
-      best = socket;
-      bestScore = score;
-    }
-  }
-  return best;
-}
-
-/** Protocol.recvmsg: one datagram; what does not fit is lost and told by MSG_TRUNC. */
+/** Protocol.recvmsg: one datagram; what does not fit is lost and told by MSG_TRUNC. With MSG_ERRQUEUE, one that failed. */
 function udpRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
+  if ((flags & MSG_ERRQUEUE) !== 0) return receiveError(k, task, socket, msg);
   const udp = udpOf(socket);
   const err = takeError(socket);
   if (err !== 0) return err;
-  const datagram = udp.queue[0];
+  const peeking = (flags & MSG_PEEK) !== 0;
+  let index = 0;
+  let skip = peeking ? Math.max(0, socket.options.peekOff) : 0;
+  while (skip > 0 && index < udp.queue.length && skip >= udp.queue[index].bytes.length) skip -= udp.queue[index++].bytes.length;
+  const datagram = udp.queue[index];
   if (datagram === undefined) {
     if ((socket.shutdown & RCV_SHUTDOWN) !== 0 && (flags & MSG_DONTWAIT) === 0) return 0;
     msg.wait = socket.readWait;
     msg.wchan = "__skb_wait_for_more_packets";
     return -EAGAIN;
   }
-  const count = Math.min(datagram.bytes.length, room(msg));
-  if (count < datagram.bytes.length) msg.outFlags |= MSG_TRUNC;
-  const copied = put(k, task, msg, datagram.bytes.subarray(0, count));
-  if ((flags & MSG_PEEK) === 0 && (copied === count || copied < 0)) {
-    udp.queue.shift();
+  const { length } = datagram.bytes;
+  const count = Math.min(length - skip, room(msg));
+  if (count < length) msg.outFlags |= MSG_TRUNC;
+  const copied = put(k, task, msg, datagram.bytes.subarray(skip, skip + count));
+  const answer = (flags & MSG_TRUNC) !== 0 ? length : count;
+  if (peeking) movePeekOffset(socket, copied < count ? 0 : answer);
+  else if (copied === count || copied < 0) {
+    udp.queue.splice(index, 1);
     udp.allocated -= datagram.truesize;
     k.state.net.memory -= datagram.truesize;
+    k.state.net.mib.udpInDatagrams++;
+    movePeekOffset(socket, -answer);
   }
   if (copied < count) return -EFAULT;
   msg.name = inetSockaddr(datagram.addr, datagram.port);
-  return (flags & MSG_TRUNC) !== 0 ? datagram.bytes.length : count;
+  if (socket.options.stored.size > 0) msg.control = { ...newControl(), others: datagramControl(k, socket, datagram) };
+  return answer;
 }
 
 function udpShutdown(k: Kernel, socket: Socket, how: number): number {
@@ -239,7 +258,9 @@ function udpShutdown(k: Kernel, socket: Socket, how: number): number {
 function udpPoll(_k: Kernel, socket: Socket): number {
   const { shutdown } = socket;
   let mask = POLLOUT | POLLWRNORM | POLLWRBAND;
-  if (socket.err !== 0) mask |= POLLERR;
+  const failed = udpOf(socket).errors.length > 0;
+  if (socket.err !== 0 || failed) mask |= POLLERR;
+  if (failed && storedOption(socket, SOL_SOCKET, SO_SELECT_ERR_QUEUE) !== 0) mask |= POLLPRI;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
   if (shutdown === SHUTDOWN_MASK) mask |= POLLHUP;
   if (udpOf(socket).queue.length > 0) mask |= POLLIN | POLLRDNORM;
@@ -262,5 +283,5 @@ function udpRelease(k: Kernel, _task: Task | null, socket: Socket): boolean {
 protocol("udp", {
   bind: udpBind, connect: udpConnect, listen: () => -EOPNOTSUPP, accept: () => -EOPNOTSUPP,
   getname: (_k, socket, peer) => inetGetname(socket, peer),
-  sendmsg: udpSendmsg, recvmsg: udpRecvmsg, shutdown: udpShutdown, poll: udpPoll, ioctl: udpIoctl, release: udpRelease,
+  sendmsg: udpSendmsg, beforeSend: udpBeforeSend, recvmsg: udpRecvmsg, shutdown: udpShutdown, poll: udpPoll, ioctl: udpIoctl, release: udpRelease,
 });

@@ -7,11 +7,13 @@ import { MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from "../a
 import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "../sched/task.ts";
-import { put, room, take, type Message } from "./message.ts";
+import { now } from "../time/clock.ts";
+import { newControl, put, room, take, type Message } from "./message.ts";
 import { detachFiles } from "./scm.ts";
 import { dgramTruesize } from "./skbuff.ts";
 import { movePeekOffset, socketOf, takeError, unixOf, writeSpace, type Socket } from "./socket.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED } from "./tcp_states.ts";
+import { timestamp } from "./timestamp.ts";
 import { findUnix, unixName, unixSockaddr } from "./unix_addr.ts";
 import { autobind } from "./unix_bind.ts";
 import { dgramDisconnected, setPeer, wakePeers } from "./unix_peer.ts";
@@ -89,13 +91,13 @@ function refusal(k: Kernel, socket: Socket, other: Socket): number {
 }
 
 /** Protocol.beforeSend of a packet socket. */
-export function seqpacketBeforeSend(socket: Socket): number {
+export function seqpacketBeforeSend(_k: Kernel, socket: Socket): number {
   return takeError(socket) || (socket.sk === TCP_ESTABLISHED ? 0 : -ENOTCONN);
 }
 
 /** Protocol.sendmsg of a packet socket: an address is ignored. */
 export function seqpacketSendmsg(k: Kernel, task: Task, socket: Socket, msg: Message, flags: number): number {
-  const refused = seqpacketBeforeSend(socket);
+  const refused = seqpacketBeforeSend(k, socket);
   if (refused !== 0) return refused;
   msg.name = null;
   return dgramSendmsg(k, task, socket, msg, flags);
@@ -118,7 +120,9 @@ export function dgramRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message
   const length = message.bytes.length - skip;
   const count = Math.min(length, room(msg));
   if (count < length) msg.outFlags |= MSG_TRUNC;
-  msg.control = { files: [], cred: socket.options.passCred ? { ...message.cred } : null };
+  msg.control = newControl();
+  if (socket.options.passCred) msg.control.cred = { ...message.cred };
+  msg.control.others = timestamp(k, socket, now(k));
   const copied = put(k, task, msg, message.bytes.subarray(skip, skip + count));
   if (!peeking) {
     removeMessage(k, unix, message, index);

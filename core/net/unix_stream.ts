@@ -6,7 +6,7 @@ import { getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { put, room, take, type Message } from "./message.ts";
+import { newControl, put, room, take, type Message } from "./message.ts";
 import { countInFlight, credOf, detachFiles, noCred } from "./scm.ts";
 import { streamPiece, streamTruesize } from "./skbuff.ts";
 import { movePeekOffset, takeError, unixOf, type Socket, type UnixMessage } from "./socket.ts";
@@ -122,7 +122,7 @@ function sameCred(cred: { pid: number; uid: number; gid: number }, { cred: other
 
 /** Address and credentials of the first buffer stand for the whole receive. */
 function tellSender(k: Kernel, socket: Socket, msg: Message, message: UnixMessage): void {
-  if (msg.control === null) msg.control = { files: [], cred: null };
+  msg.control ??= newControl();
   if (msg.control.cred === null && socket.options.passCred) msg.control.cred = { ...message.cred };
   const from = senderName(k, message);
   if (msg.name === null && from !== null) msg.name = unixSockaddr(from);
@@ -145,7 +145,7 @@ function emptied(socket: Socket, msg: Message, target: number, peeking: boolean)
   if (socket.err !== 0) return sentOr(msg, takeError(socket));
   if ((socket.shutdown & RCV_SHUTDOWN) !== 0) {
     // As Linux: with SO_PASSCRED even the end has a sender, of pid 0 and root's ids.
-    if (socket.options.passCred) msg.control ??= { files: [], cred: { pid: 0, uid: 0, gid: 0 } };
+    if (socket.options.passCred) msg.control ??= { ...newControl(), cred: { pid: 0, uid: 0, gid: 0 } };
     return msg.copied;
   }
   msg.wait = socket.readWait;

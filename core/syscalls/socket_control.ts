@@ -1,17 +1,18 @@
 /** Ancillary data in user memory: SCM_RIGHTS and SCM_CREDENTIALS, read for a send and written for a receive (scm.c). */
 import { EBADF, EINVAL, ENOBUFS, EPERM, ESRCH, ETOOMANYREFS } from "../abi/errno.ts";
-import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../abi/capability.ts";
+import { CAP_NET_ADMIN, CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../abi/capability.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
 import { RLIMIT_NOFILE } from "../abi/limits.ts";
 import {
-  AF_UNIX, cmsghdrLayout, CMSG_ALIGN, CMSG_LEN, CMSG_SPACE, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET, ucredLayout,
+  AF_UNIX, cmsghdrLayout, CMSG_ALIGN, CMSG_LEN, CMSG_SPACE, IP_PKTINFO, IP_TOS, IP_TTL, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SO_MARK,
+  SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SOL_IP, SOL_SOCKET, SOL_UDP, ucredLayout,
 } from "../abi/socket.ts";
 import { fgetRaw, fdInstall } from "../fs/fd_table.ts";
 import { fileOf, getFile } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI32, putU32 } from "../lib/bytes.ts";
 import { copyFromUser, copyToUser, type Addr } from "../mm/usercopy.ts";
-import type { Control, Message } from "../net/message.ts";
+import { newControl, type Control, type IpControl, type Message } from "../net/message.ts";
 import { putFiles } from "../net/scm.ts";
 import type { Socket, UnixCred } from "../net/socket.ts";
 import { findTask } from "../process/pid.ts";
@@ -23,6 +24,9 @@ const HEADER = cmsghdrLayout.size;
 /** -1: no id. */
 const NOBODY = 0xffff_ffff;
 const OVERFLOW_ID = 65_534;
+/** SOF_TIMESTAMPING_ bits that a single message may set. */
+const TX_RECORD = 0x303;
+const UDP_SEGMENT = 103;
 /** net.core.optmem_max */
 const OPTMEM_MAX = 20_480;
 
@@ -34,8 +38,8 @@ export function readControl(k: Kernel, task: Task, socket: Socket, at: Addr, len
   if (length > OPTMEM_MAX) return -ENOBUFS;
   const bytes = copyFromUser(k, task, at, length);
   if (typeof bytes === "number") return bytes;
-  const control: Control = { files: [], cred: null };
-  const failure = socket.family === AF_UNIX ? parse(k, task, bytes, control) : 0;
+  const control = newControl();
+  const failure = socket.family === AF_UNIX ? parse(k, task, bytes, control) : parseInet(task, socket, bytes, control);
   if (failure === 0) return control;
   putFiles(k, control.files);
   return failure;
@@ -55,6 +59,62 @@ function parse(k: Kernel, task: Task, bytes: Uint8Array, control: Control): numb
     at += CMSG_ALIGN(length);
   }
   return 0;
+}
+
+/** What lies beside a datagram of IP, or the bytes of a connection, which only know the messages of every socket (ip_cmsg_send, sock_cmsg_send). */
+function parseInet(task: Task, { udp }: Socket, bytes: Uint8Array, control: Control): number {
+  const ip: IpControl = { ttl: -1, tos: -1, source: 0, device: 0 };
+  for (let at = 0; at + HEADER <= bytes.length;) {
+    const { cmsg_len, cmsg_level: level, cmsg_type: type } = decodeStruct(cmsghdrLayout, bytes, at);
+    const length = Number(cmsg_len);
+    if (length < HEADER || length > bytes.length - at) return -EINVAL;
+    const data = bytes.subarray(at + HEADER, at + length);
+    const failure = level === SOL_SOCKET ? takeSocketMessage(task, type, data)
+      : udp === null ? 0 : level === SOL_IP ? takeIpMessage(type, data, ip) : level === SOL_UDP ? takeUdpMessage(type, data) : 0;
+    if (failure !== 0) return udp === null ? -EINVAL : failure;
+    at += CMSG_ALIGN(length);
+  }
+  control.ip = ip;
+  return 0;
+}
+
+/** __sock_cmsg_send: what is told here changes nothing on a loopback. */
+function takeSocketMessage(task: Task, type: number, data: Uint8Array): number {
+  if (type === SCM_RIGHTS || type === SCM_CREDENTIALS) return 0;
+  if (type === SO_MARK) {
+    if (!capable(task, CAP_NET_RAW) && !capable(task, CAP_NET_ADMIN)) return -EPERM;
+    return data.length === 4 ? 0 : -EINVAL;
+  }
+  const stamping = type === SO_TIMESTAMPING_OLD || type === SO_TIMESTAMPING_NEW;
+  return stamping && data.length === 4 && (getI32(data, 0) & ~TX_RECORD) === 0 ? 0 : -EINVAL;
+}
+
+function takeIpMessage(type: number, data: Uint8Array, ip: IpControl): number {
+  switch (type) {
+    case IP_PKTINFO:
+      if (data.length !== 12) return -EINVAL;
+      ip.device = getI32(data, 0);
+      ip.source = ((data[4] << 24) | (data[5] << 16) | (data[6] << 8) | data[7]) >>> 0;
+      return 0;
+    case IP_TTL: {
+      const ttl = data.length === 4 ? getI32(data, 0) : 0;
+      if (ttl < 1 || ttl > 255) return -EINVAL;
+      ip.ttl = ttl;
+      return 0;
+    }
+    case IP_TOS: {
+      const tos = data.length === 4 ? getI32(data, 0) : data.length === 1 ? data[0] : -1;
+      if (tos < 0 || tos > 255) return -EINVAL;
+      ip.tos = tos;
+      return 0;
+    }
+    default: return -EINVAL;
+  }
+}
+
+/** UDP_SEGMENT is taken; a datagram stays one. */
+function takeUdpMessage(type: number, data: Uint8Array): number {
+  return type === UDP_SEGMENT && data.length === 2 ? 0 : -EINVAL;
 }
 
 function takeFiles(k: Kernel, task: Task, data: Uint8Array, control: Control): number {
@@ -92,8 +152,9 @@ export function writeControl(k: Kernel, task: Task, msg: Message, at: Addr, room
   const buffer: Room = { at, left: room, used: 0 };
   if (control.cred !== null) {
     const { pid, uid, gid } = control.cred;
-    putCmsg(k, task, msg, buffer, SCM_CREDENTIALS, encodeStruct(ucredLayout, { pid, uid: told(uid), gid: told(gid) }));
+    putCmsg(k, task, msg, buffer, SOL_SOCKET, SCM_CREDENTIALS, encodeStruct(ucredLayout, { pid, uid: told(uid), gid: told(gid) }));
   }
+  for (const { level, type, data } of control.others) putCmsg(k, task, msg, buffer, level, type, data);
   const files = control.files.splice(0);
   if (files.length > 0) putRights(k, task, msg, buffer, files, cloexec);
   return buffer.used;
@@ -110,7 +171,7 @@ interface Room {
   used: number;
 }
 
-function putCmsg(k: Kernel, task: Task, msg: Message, room: Room, type: number, data: Uint8Array): void {
+function putCmsg(k: Kernel, task: Task, msg: Message, room: Room, level: number, type: number, data: Uint8Array): void {
   if (room.left < HEADER) {
     msg.outFlags |= MSG_CTRUNC;
     return;
@@ -121,7 +182,7 @@ function putCmsg(k: Kernel, task: Task, msg: Message, room: Room, type: number, 
     length = room.left;
   }
   const bytes = new Uint8Array(length);
-  bytes.set(encodeStruct(cmsghdrLayout, { cmsg_len: length, cmsg_level: SOL_SOCKET, cmsg_type: type }));
+  bytes.set(encodeStruct(cmsghdrLayout, { cmsg_len: length, cmsg_level: level, cmsg_type: type }));
   bytes.set(data.subarray(0, length - HEADER), HEADER);
   if (copyToUser(k, task, room.at, bytes) < length) return;
   const space = Math.min(CMSG_SPACE(data.length), room.left);
@@ -147,5 +208,5 @@ function putRights(k: Kernel, task: Task, msg: Message, room: Room, files: numbe
   if (fds.length === 0) return;
   const data = new Uint8Array(fds.length * 4);
   fds.forEach((fd, index) => putU32(data, index * 4, fd));
-  putCmsg(k, task, msg, room, SCM_RIGHTS, data);
+  putCmsg(k, task, msg, room, SOL_SOCKET, SCM_RIGHTS, data);
 }

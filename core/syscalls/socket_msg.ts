@@ -37,6 +37,11 @@ function flagsOf(file: OpenFile, flags: number): number {
   return (flags & ~INTERNAL) | ((file.flags & O_NONBLOCK) !== 0 ? MSG_DONTWAIT : 0);
 }
 
+/** Only UDP keeps errors, and nobody ever waits for one. */
+function noErrors({ inet, udp }: Socket, flags: number): boolean {
+  return (flags & MSG_ERRQUEUE) !== 0 && inet !== null && (udp === null || udp.errors.length === 0);
+}
+
 /** One buffer of a call as an iovec: -EFAULT when it lies outside user addresses. */
 function oneBuffer(buf: Addr, len: number | bigint): Iovec[] | number {
   const count = len > MAX_RW_COUNT ? MAX_RW_COUNT : Number(len);
@@ -147,7 +152,7 @@ function messageToSend(k: Kernel, task: Task, socket: Socket, header: Header): M
     msg.name = name;
   }
   if (header.controlLength > 0) {
-    const refused = protocolOf(socket).beforeSend?.(socket, msg) ?? 0;
+    const refused = protocolOf(socket).beforeSend?.(k, socket, msg) ?? 0;
     if (refused !== 0) return refused;
     const control = readControl(k, task, socket, header.control, header.controlLength);
     if (typeof control === "number") return control;
@@ -234,8 +239,7 @@ function sysRecvfrom(
   if (typeof iov === "number") return iov;
   const socket = socketOfFile(k, file);
   if (typeof socket === "number") return socket;
-  // Nothing is ever put into a queue of errors here.
-  if ((flags & MSG_ERRQUEUE) !== 0 && socket.inet !== null) return -EAGAIN;
+  if (noErrors(socket, flags)) return -EAGAIN;
   const beside = { name, nameLength, header: null, cloexec: false };
   return receive(k, task, socket, userMessage(iov, iov[0].len), flagsOf(file as OpenFile, flags), beside);
 }
@@ -251,7 +255,7 @@ function sysRecvmsg(k: Kernel, task: Task, [file, at, flags]: [File, Addr, numbe
   if ((flags & MSG_CMSG_COMPAT) !== 0) return -EINVAL;
   const header = readHeader(k, task, at);
   if (typeof header === "number") return header;
-  if ((flags & MSG_ERRQUEUE) !== 0 && socket.inet !== null) return -EAGAIN;
+  if (noErrors(socket, flags)) return -EAGAIN;
   return receive(k, task, socket, userMessage(header.iov, header.total), flagsOf(file as OpenFile, flags), besideOf(header, flags));
 }
 
