@@ -56,7 +56,9 @@ function sendEvents(res: ServerResponse, reply: Reply, headers: Record<string, s
   res.writeHead(reply.status, {
     ...headers, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
   });
-  if (res.req.method === "HEAD") {
+  if (res.req.method === "HEAD" || res.destroyed) {
+    // Nobody will read it, and what was kept for it must be given back: it begins and stops.
+    reply.events!({ send() {}, close() {} })();
     res.end();
     return;
   }

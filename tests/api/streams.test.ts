@@ -216,3 +216,34 @@ test("a removed session ends its streams; a reader that does not read is closed"
   await stream.until(() => false);
   expect(stream.ended).toBe(true);
 });
+
+test("who asks for a stream's head, or is gone before it begins, takes no place among the streams", async () => {
+  for (let asked = 0; asked < 20; asked++) expect((await session.ask("head", "/events")).status).toBe(200);
+  const { sessions } = service.service.services;
+  const held = await sessions.find(session.id);
+  const look = sessions.look.bind(sessions);
+  let began!: () => void;
+  const beginning = new Promise<void>((resolve) => (began = resolve));
+  let goOn!: () => void;
+  const gone = new Promise<void>((resolve) => (goOn = resolve));
+  sessions.look = async (id, read) => {
+    const seen = await look(id, read);
+    began();
+    await gone;
+    return seen;
+  };
+  try {
+    const asked = request(`${service.url}${session.path}/events`, { headers: { Authorization: `Bearer ${session.token}` } });
+    asked.on("error", () => {});
+    asked.end();
+    await beginning;
+    asked.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    goOn();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } finally {
+    sessions.look = look;
+  }
+  expect({ open: held.streams.size, opening: held.opening }).toEqual({ open: 0, opening: 0 });
+  expect((await follow("/events")).status).toBe(200);
+});
