@@ -46,12 +46,9 @@ function eventNs(k: Kernel, cpu: Cpu): number {
   if (!burst) return Math.min(arrivalNs, fromNs);
   if (takesSignals(task)) return Math.min(arrivalNs, fromNs);
   let at = Math.min(arrivalNs, clockNs + task.se.burstNs, Math.max(allowed, clockNs));
-  if (waiting(cpu)) {
-    at = Math.min(at, Math.max(cpu.tickNs, clockNs));
-    if (cpu.reschedNs !== NEVER && task.preemptCount === 0) at = Math.min(at, Math.max(cpu.reschedNs, clockNs));
-  } else if (cpu.reschedNs !== NEVER) {
-    at = Math.min(at, Math.max(cpu.reschedNs, clockNs));
-  }
+  if (waiting(cpu)) at = Math.min(at, Math.max(cpu.tickNs, clockNs));
+  // Who may not be preempted goes on: whom it was to make way for may be elsewhere by now.
+  if (cpu.reschedNs !== NEVER && task.preemptCount === 0) at = Math.min(at, Math.max(cpu.reschedNs, clockNs));
   return at;
 }
 

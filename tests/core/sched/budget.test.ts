@@ -5,7 +5,8 @@ import { SCHED_FIFO, SCHED_RR } from "../../../core/abi/clone.ts";
 import { nextTimerNs } from "../../../core/handle.ts";
 import { handle, snapshot } from "../../../core/index.ts";
 import { charge } from "../../../core/sched/cost.ts";
-import { steps, to } from "../../../core/sched/steps.ts";
+import { preemptDisable, preemptEnable } from "../../../core/sched/preempt.ts";
+import { run, steps, to } from "../../../core/sched/steps.ts";
 import { sleepOn, wake } from "../../../core/sched/wait_queue.ts";
 import { now } from "../../../core/time/clock.ts";
 import { jiffies } from "../../../core/time/jiffies.ts";
@@ -166,6 +167,33 @@ describe("work without end", () => {
     expect(seen(m.kernel)).toHaveLength(1);
     note(m.kernel, "over");
   });
+});
+
+/** Computes with preemption off. */
+const deaf = steps<object>("test.budget.deaf", {
+  off: (k) => {
+    preemptDisable(k);
+    return run(10 * MS);
+  },
+  on: (k) => {
+    preemptEnable(k);
+    return 0;
+  },
+});
+
+test("a task that may not be preempted goes on when the one that it was to make way for has gone to another CPU", () => {
+  const m = machine({ cpus: 2 });
+  thread(m, "deaf", deaf, {}, { cpus: 1 });
+  thread(m, "brief", once, { ns: MS, what: "brief" }, { cpus: 2 });
+  // It wakes on the first CPU, whose task it should push aside; the second, once idle, takes it over.
+  const urgent = thread(m, "urgent", sleeper, newSleeper(MS / 5, 100 * MS), { policy: SCHED_FIFO, rtPriority: 50 });
+  urgent.cpu = 0;
+  const { kernel } = m;
+  const output = handle(kernel, { type: "advance", atNs: 0, byNs: 30 * MS }, 2000);
+  expect(output.more).toBe(false);
+  expect(kernel.state.time.nowNs).toBeGreaterThanOrEqual(30 * MS);
+  expect([urgent.cpu, used(urgent) > 20 * MS]).toEqual([1, true]);
+  expect(m.broken()).toEqual([]);
 });
 
 test("a batch of calls that cost much takes steps of a few calls each, and others run in between", async () => {
