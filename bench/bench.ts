@@ -2,13 +2,14 @@
 import { calls } from "./parts/calls.ts";
 import { http } from "./parts/http.ts";
 import { memory } from "./parts/memory.ts";
+import { net } from "./parts/net.ts";
 import { sched } from "./parts/sched.ts";
 import { vdev } from "./parts/vdev.ts";
 import { work } from "./parts/work.ts";
 import { table, type Row } from "./table.ts";
 
 /** By name; all of them when none is asked for. */
-const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { http, calls, memory, vdev, work, sched };
+const PARTS: { [name: string]: () => Row[] | Promise<Row[]> } = { http, calls, memory, vdev, work, sched, net };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(PARTS, name));

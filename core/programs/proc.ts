@@ -1,7 +1,6 @@
 /** What a step of a program sees: its memory, its calls, its output. Made for one step and thrown away; nothing of it is state. */
 import { AT_FDCWD } from "../abi/fcntl.ts";
 import { errnoMessage } from "../abi/errno.ts";
-import { PAGE_SIZE } from "../abi/limits.ts";
 import { statLayout } from "../abi/stat.ts";
 import { decodeStruct, type Decoded } from "../abi/layout.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
@@ -69,9 +68,11 @@ function mainOf(k: Kernel, task: Task): MainLocals | null {
 /** The bottom frame of a thread that is not its program's first, and where such a thread's stack lies. */
 export const THREAD = "program.thread";
 export interface ThreadFrame {
-  /** The lowest address of the page in which its calls' strings, structures and buffers lie. */
+  /** Where its calls' strings and structures lie, and behind them their buffers. */
   variables: number;
 }
+/** Bytes of those: they share a page with what the C library keeps of the thread. */
+export const THREAD_VARIABLES = 0xc00;
 
 /** Struct stat as stat(2) fills it. */
 export type Stat = Decoded<typeof statLayout>;
@@ -93,8 +94,8 @@ export class Proc<L = unknown> {
     const [bottom] = task.frames;
     const thread = bottom.code === THREAD;
     this.base = thread ? (bottom.locals as ThreadFrame).variables : DATA_BASE;
-    this.buffers = thread ? this.base + PAGE_SIZE / 2 : BUFFERS;
-    this.end = this.base + (thread ? PAGE_SIZE : DATA_SIZE);
+    this.buffers = thread ? this.base + THREAD_VARIABLES / 2 : BUFFERS;
+    this.end = this.base + (thread ? THREAD_VARIABLES : DATA_SIZE);
     this.at = this.base;
   }
 

@@ -15,15 +15,15 @@ import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_STACK, PROT_NONE, PROT_R
 import { putU64 } from "../lib/bytes.ts";
 import { enter, NEXT, to, type StepResult, type StepTable } from "../sched/steps.ts";
 import { load32, store, store32 } from "./labs/user_memory.ts";
-import { flush, programSteps, THREAD, type Proc, type ThreadFrame } from "./proc.ts";
+import { flush, programSteps, THREAD, THREAD_VARIABLES, type Proc, type ThreadFrame } from "./proc.ts";
 
 /** RLIMIT_STACK's default, which a thread without attributes gets; and the guard below it. */
 const STACK_SIZE = 8 << 20;
 const GUARD_SIZE = PAGE_SIZE;
 const FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
-/** struct pthread lies in the stack's highest page; a thread is known by its address. */
-const STRUCT_SIZE = PAGE_SIZE;
+/** struct pthread lies at the stack's upper end; a thread is known by its address. */
+const STRUCT_SIZE = PAGE_SIZE - THREAD_VARIABLES;
 const TID = 0x2d0;
 const ROBUST_LIST = 0x2e0;
 const ROBUST_LIST_SIZE = 24;
@@ -42,7 +42,7 @@ const create: StepTable<ThreadLocals> = programSteps<ThreadLocals>(THREAD, {
   unprotect: (p, l) => {
     if (p.ret < 0) return -EAGAIN;
     l.mapping = p.ret;
-    l.variables = pthreadOf(l.mapping) - PAGE_SIZE;
+    l.variables = pthreadOf(l.mapping) - THREAD_VARIABLES;
     return p.sys("mprotect", l.mapping + GUARD_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE);
   },
   clone: (p, { mapping }) => {

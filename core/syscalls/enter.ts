@@ -5,7 +5,7 @@ import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sysExitLocks } from "../sched/lock_exit.ts";
 import { deliverSignals, isRestart } from "../sched/signal_delivery.ts";
-import { enter, NEXT, steps, to, type Action, type EnterAction, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
+import { enter, NEXT, steps, to, type EnterAction, type Frame, type StepResult, type SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
 import { doTaskWork, taskWork } from "../sched/task_work.ts";
 import { interruptedBy, sleepForbidden, sleepOn } from "../sched/wait_queue.ts";
@@ -76,38 +76,47 @@ export function sys(k: Kernel, task: Task, frame: Frame, name: string, regs: Reg
   return NEXT;
 }
 
-function finish(frame: Frame<SyscallLocals>, result: number | bigint): Action {
-  frame.locals.result = result;
-  return to("result");
+/** Goes on with another step within this one, which then costs what both do. */
+function goOn(k: Kernel, frame: Frame<SyscallLocals>, step: string): void {
+  charge(k, costs(k).stepNs);
+  frame.step = step;
+}
+
+function call(k: Kernel, task: Task, frame: Frame<SyscallLocals>): StepResult {
+  const { nr, regs, held } = frame.locals;
+  const row = k.tables.syscalls[nr];
+  const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, held);
+  if (typeof result !== "object") return finish(k, task, frame, result);
+  if (held === null && row !== undefined) frame.locals.held = hold(k, task, row, regs);
+  if (result.act === "sleep" && sleepForbidden(task, result)) return finish(k, task, frame, interruptedBy(result));
+  return result;
+}
+
+/** The call has its result: files are put, and when nothing waits on the way out it is over. */
+function finish(k: Kernel, task: Task, frame: Frame<SyscallLocals>, result: number | bigint): StepResult {
+  const { locals } = frame;
+  goOn(k, frame, "result");
+  locals.result = result;
+  if (k.state.sched.lockdep.held.size !== 0) sysExitLocks(k, task);
+  for (const fileId of locals.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
+  locals.held = null;
+  return task.work.length === 0 && !task.signalPending && task.savedMask === null && !isRestart(result) ? result : NEXT;
 }
 
 export const syscallSteps = steps<SyscallLocals>("syscall", {
   start: (k, task, frame) => {
     const { pending, nr, regs } = frame.locals;
-    if (pending === null) return to("call");
+    goOn(k, frame, "call");
+    if (pending === null) return call(k, task, frame);
     frame.locals.pending = null;
-    if (typeof pending !== "object") return finish(frame, pending);
+    if (typeof pending !== "object") return finish(k, task, frame, pending);
     const row = k.tables.syscalls[nr];
     if (row !== undefined) frame.locals.held = hold(k, task, row, regs);
-    frame.step = "call";
     return pending;
   },
-  call: (k, task, frame) => {
-    const { nr, regs, held } = frame.locals;
-    const row = k.tables.syscalls[nr];
-    const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, held);
-    if (typeof result !== "object") return finish(frame, result);
-    if (held === null && row !== undefined) frame.locals.held = hold(k, task, row, regs);
-    if (result.act === "sleep" && sleepForbidden(task, result)) return finish(frame, interruptedBy(result));
-    return result;
-  },
-  nested: (_k, _task, frame) => finish(frame, frame.ret),
-  result: (k, task, { locals }) => {
-    if (k.state.sched.lockdep.held.size !== 0) sysExitLocks(k, task);
-    for (const fileId of locals.held ?? []) if (fileId !== null) k.tables.hooks.fput(k, fileId);
-    locals.held = null;
-    return NEXT;
-  },
+  call,
+  nested: (k, task, frame) => finish(k, task, frame, frame.ret),
+  result: (k, task, frame) => finish(k, task, frame, frame.locals.result),
   work: (k, task) => {
     const action = doTaskWork(k, task);
     return typeof action === "object" && action.act === "next" ? to("signals") : action;

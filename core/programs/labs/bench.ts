@@ -11,7 +11,7 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../abi/mma
 import { encodeSockaddr, SOCKADDR_IN_SIZE } from "../../abi/sockaddr.ts";
 import { AF_INET, INADDR_LOOPBACK, SHUT_RDWR, SOCK_STREAM } from "../../abi/socket.ts";
 import { nameBytes } from "../../fs/names.ts";
-import { getI64, putU64 } from "../../lib/bytes.ts";
+import { getI64, getU32, putU64 } from "../../lib/bytes.ts";
 import { NEXT, to, type StepResult } from "../../sched/steps.ts";
 import { programSteps, type Proc } from "../proc.ts";
 import { COND_SIZE, condBroadcast, condWait, exitProgram, mutexLock, mutexUnlock, pthreadCreate, pthreadJoin } from "../pthread.ts";
@@ -55,7 +55,11 @@ interface WorkerLocals extends Shared {
 const variable = (p: Proc, at: number): number => load32(p, at) || 0;
 
 const gettimeofday = (p: Proc): StepResult => p.sys("clock_gettime", CLOCK_REALTIME, { room: 16 });
-const microseconds = (p: Proc): number => Number(getI64(p.took(16), 0)) * 1_000_000 + Math.floor(Number(getI64(p.took(16), 8)) / 1000);
+
+function microseconds(p: Proc): number {
+  const bytes = p.took(16);
+  return Number(getI64(bytes, 0)) * 1_000_000 + Math.floor(getU32(bytes, 8) / 1000);
+}
 
 function perror(p: Proc, what: string): StepResult {
   p.err(`${what}: ${errnoMessage(-p.ret)}\n`);

@@ -8,8 +8,7 @@ import { F_SETFL, O_NONBLOCK } from "../../abi/fcntl.ts";
 import { decodeSockaddr, encodeSockaddr, formatIpv4, SOCKADDR_IN_SIZE } from "../../abi/sockaddr.ts";
 import { AF_INET, INADDR_ANY, MSG_NOSIGNAL, SOCK_STREAM } from "../../abi/socket.ts";
 import { nameBytes } from "../../fs/names.ts";
-import { getI32, getI64, putU32 } from "../../lib/bytes.ts";
-import { sprintf } from "../../lib/printf.ts";
+import { getI32, getU32, putU32 } from "../../lib/bytes.ts";
 import { NEXT, to, type StepResult } from "../../sched/steps.ts";
 import type { Proc } from "../proc.ts";
 import { tool } from "../tool.ts";
@@ -64,7 +63,18 @@ function from(bytes: Uint8Array): string {
 }
 
 const now = (p: Proc): StepResult => p.sys("clock_gettime", CLOCK_PROCESS_CPUTIME_ID, { room: 16 });
-const timeOf = (p: Proc): number => Number(getI64(p.took(16), 0)) * 1e9 + Number(getI64(p.took(16), 8));
+
+/** A struct timespec of a clock that began with the process, ns. */
+function timeOf(p: Proc): number {
+  const bytes = p.took(16);
+  return getU32(bytes, 0) * 1e9 + getU32(bytes, 8);
+}
+
+/** `%.6f` of seconds. */
+const seconds = (ns: number): string => {
+  const us = Math.round(ns / 1000);
+  return `${Math.floor(us / 1e6)}.${String(us % 1e6).padStart(6, "0")}`;
+};
 
 function server(name: string, { careful }: { careful: boolean }): void {
   // A client that takes nothing is left alone until it has room.
@@ -153,7 +163,7 @@ function server(name: string, { careful }: { careful: boolean }): void {
       if (p.ret === 0 || (p.ret === -ECONNRESET && careful)) return to("close");
       if (p.ret < 0) return fatal(p, "Fail to receive");
       const text = p.text(p.ret);
-      p.out(`Client #${l.client} :> ${text}\n`);
+      p.out(`Client #${l.client} :> ${text}${careful ? "\n" : ""}`);
       l.pending[l.client] = careful ? text : text.padEnd(BUF_SIZE, "\0");
       return NEXT;
     },
@@ -184,7 +194,7 @@ function server(name: string, { careful }: { careful: boolean }): void {
 
     end: now,
     told: (p, { ready, beganNs }) => {
-      p.out(sprintf("Statistics: %d event(s) handled at: %.6f second(s)\n", ready.length, (timeOf(p) - beganNs) / 1e9));
+      p.out(`Statistics: ${ready.length} event(s) handled at: ${seconds(timeOf(p) - beganNs)} second(s)\n`);
       return to("wait");
     },
     failed: () => FAILED,
