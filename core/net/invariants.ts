@@ -42,6 +42,12 @@ function fileProblems(k: Kernel, { id, file, held }: Socket): string[] {
 function tcpProblems(k: Kernel, { id, tcp, sk, held }: Socket): string[] {
   if (tcp === null) return [];
   const wrong: string[] = [];
+  const peer = sk === TCP_CLOSE ? undefined : k.state.net.sockets.get(tcp.peer);
+  if (peer?.tcp?.peer === id && peer.sk !== TCP_CLOSE && peer.held) {
+    const [out, come] = [tcp.written - tcp.send.length, peer.tcp.taken + peer.tcp.receive.length];
+    if (out !== come) wrong.push(`socket ${id} has sent ${out} bytes, and to socket ${peer.id} came ${come}`);
+  }
+  if (tcp.urgent !== null && tcp.urgent.at < tcp.taken) wrong.push(`socket ${id} has read beyond its urgent byte`);
   for (const { chunks, start, end, length } of [tcp.send, tcp.receive]) {
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0) - start - (chunks.length === 0 ? 0 : chunks[chunks.length - 1].length - end);
     if (bytes !== length) wrong.push(`socket ${id} has a queue of ${bytes} bytes that says ${length}`);

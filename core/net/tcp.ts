@@ -13,7 +13,7 @@ import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, sourceOf, type 
 import { loopbackXmit } from "./loopback.ts";
 import { protocol } from "./proto.ts";
 import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socket } from "./socket.ts";
-import { closeSending, disconnect, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
+import { closeSending, disconnect, endTimeWait, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
 import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
 import { findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
@@ -118,15 +118,29 @@ function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
   return 0;
 }
 
-/** Whether another connection, one in TIME_WAIT too, has these four numbers. */
+/** Whether another connection has these four numbers; one in TIME_WAIT gives way (tcp_twsk_unique). */
 function inUse(k: Kernel, socket: Socket, peer: Endpoint): boolean {
   const { localPort, localAddr } = inetOf(socket);
   const users = k.state.net.tcpPorts.get(localPort);
   const own = localAddr === 0 ? INADDR_LOOPBACK : localAddr;
-  const same = (other: { localAddr: number; peerAddr: number; peerPort: number }): boolean =>
-    other.localAddr === own && other.peerAddr === peer.addr && other.peerPort === peer.port;
-  return users !== undefined && (users.timeWaits.some((id) => same(must(k.state.net.timeWaits, id)))
-    || users.sockets.some((id) => id !== socket.id && same(inetOf(must(k.state.net.sockets, id))) && must(k.state.net.sockets, id).sk !== TCP_CLOSE));
+  const taken = users?.sockets.some((id) => {
+    const other = must(k.state.net.sockets, id);
+    const { localAddr: addr, peerAddr, peerPort } = inetOf(other);
+    return id !== socket.id && addr === own && peerAddr === peer.addr && peerPort === peer.port && other.sk !== TCP_CLOSE;
+  });
+  if (taken === true) return true;
+  replaceTimeWait(k, { addr: own, port: localPort }, peer);
+  return false;
+}
+
+/** A new connection takes the place of one in TIME_WAIT: its time stamps tell old segments from new ones. */
+function replaceTimeWait(k: Kernel, local: Endpoint, peer: Endpoint): void {
+  const { tcpPorts, timeWaits } = k.state.net;
+  const old = tcpPorts.get(local.port)?.timeWaits.find((id) => {
+    const { localAddr, peerAddr, peerPort } = must(timeWaits, id);
+    return localAddr === local.addr && peerAddr === peer.addr && peerPort === peer.port;
+  });
+  if (old !== undefined) endTimeWait(k, old);
 }
 
 /** The SYN reaches this machine: a connection, a RST, or silence when the accept queue is full. */
@@ -148,6 +162,7 @@ function synArrives(k: Kernel, socket: Socket): void {
     k.state.net.mib.listenOverflows++;
     return startTimer(k, socket, "tcp.syn", SYN_TIMEOUT_NS * (1 << tcpOf(socket).retries));
   }
+  replaceTimeWait(k, { addr: inet.peerAddr, port: inet.peerPort }, { addr: inet.localAddr, port: inet.localPort });
   const child = newChild(k, listener, socket);
   queue.acceptQueue.push(child.id);
   establish(socket, child.id);

@@ -134,7 +134,7 @@ export function tcpRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message, 
   if ((flags & MSG_OOB) !== 0) return receiveUrgent(k, task, socket, msg, flags);
   const tcp = tcpOf(socket);
   const target = Math.max(1, Math.min(msg.total, (flags & MSG_WAITALL) !== 0 ? msg.total : socket.options.rcvLowat));
-  if ((flags & MSG_PEEK) !== 0) return peek(k, task, socket, msg, target);
+  if ((flags & MSG_PEEK) !== 0) return peek(k, task, socket, msg, target, (flags & MSG_TRUNC) !== 0);
   // What is taken makes room, and more may come for it before there is a reason to sleep.
   while (tcp.receive.length > 0) {
     if (msg.total === 0 || (msg.copied > 0 && atMark(socket))) return msg.copied;
@@ -195,7 +195,7 @@ function openWindow(k: Kernel, socket: Socket): void {
   if (waiting > 0 && windowOf(k, socket) >= Math.min(waiting, worthTelling(k, socket))) push(k, peer);
 }
 
-function peek(k: Kernel, task: Task, socket: Socket, msg: Message, target: number): number {
+function peek(k: Kernel, task: Task, socket: Socket, msg: Message, target: number, uncopied: boolean): number {
   const { receive } = tcpOf(socket);
   const { skip, count: there } = peekRange(socket);
   const over = socket.err !== 0 || socket.sk === TCP_CLOSE || (socket.shutdown & RCV_SHUTDOWN) !== 0;
@@ -203,6 +203,7 @@ function peek(k: Kernel, task: Task, socket: Socket, msg: Message, target: numbe
     const answer = whyEmpty(socket, msg);
     if (there === 0 || answer === -EAGAIN) return answer;
   }
+  if (uncopied) return Math.min(room(msg), there);
   return put(k, task, msg, copyOut(receive, Math.min(room(msg), there), skip));
 }
 

@@ -21,3 +21,21 @@ test("a socket that is only bound is allocated and not in use", async () => {
   m.ok("bind", { sockfd: m.client(), addr: m.to(2000) });
   expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 0 orphan 0 tw 0 alloc 1 ");
 });
+
+test("a connection from a bound port takes the place of its like in TIME_WAIT, on either side", async () => {
+  const m = await Sockets.boot();
+  const listener = m.listener(2000);
+  const waiting = (): number => m.tcp().filter((line) => line.split(/\s+/)[3] === "06").length;
+  for (const first of ["client", "server", "client"]) {
+    const client = m.client();
+    m.ok("setsockopt", { sockfd: client, level: "SOL_SOCKET", optname: "SO_REUSEADDR", optval: 1 });
+    m.ok("bind", { sockfd: client, addr: m.to(4000) });
+    m.ok("connect", { sockfd: client, addr: m.to(2000) });
+    expect(waiting()).toBe(0);
+    const server = m.ok("accept", { sockfd: listener });
+    m.ok("close", { fd: first === "client" ? client : server });
+    m.ok("close", { fd: first === "client" ? server : client });
+    expect(waiting()).toBe(1);
+  }
+  expect(m.broken()).toEqual([]);
+});

@@ -189,7 +189,7 @@ export class Moves {
     const flags = [peeks ? "MSG_PEEK" : "", all ? "MSG_WAITALL" : "", cuts ? "MSG_TRUNC" : "", often(act.flags, 4, 60) ? "MSG_DONTWAIT" : ""].filter((one) => one !== "").join("|") || "0";
     const about: About = { what: "receive", socket: socket.id };
     // A peek for many bytes waits until a part of them is there.
-    const done = stream ? this.streams.receive(socket, about, peeks, cuts && !peeks) : this.datagrams.receive(socket, count, peeks, cuts);
+    const done = stream ? this.streams.receive(socket, about, peeks, cuts) : this.datagrams.receive(socket, count, peeks, cuts);
     if (act.kind === "read") world.call(task, "read", { fd: chosen.fd, count }, done, about);
     else if (act.kind === "take") {
       world.call(task, "recvmsg", { sockfd: chosen.fd, msg: { msg_iov: [{ iov_len: count >> 1 }, { iov_len: count - (count >> 1) }], ...(world.fds(task).length < MOST_FDS ? { msg_controllen: 64 } : {}) } }, done, about);

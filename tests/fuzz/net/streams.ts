@@ -127,7 +127,9 @@ export class Streams {
     const moved = new Map<About, number>();
     for (const pending of this.world.pending.values()) moved.set(pending.about, this.world.moved(pending));
     for (const [key, stream] of this.all) {
-      if (stream.lost) continue;
+      // A socket that is connected to itself again begins again; between two others the number of the accepted end is a new one.
+      if (stream.from === stream.to && sockets.get(stream.from)?.tcp?.written === 0) this.all.delete(key);
+      if (stream.lost || !this.all.has(key)) continue;
       const [from, to] = [sockets.get(stream.from), sockets.get(stream.to)];
       let { sent, received } = stream;
       for (const one of stream.senders) sent += moved.get(one as About) ?? 0;
