@@ -1,6 +1,7 @@
 /** What memory management keeps: page frames, address spaces, shared memory objects, kernel objects and counters. */
 import type { Machine } from "../machine.ts";
 import { newRatelimit, type Ratelimit } from "../lib/ratelimit.ts";
+import { kmemleakInit, type Kmemleak } from "./alloc_trace.ts";
 import type { KernelObject } from "./kmalloc.ts";
 import { lruInit, type LruList } from "./lru.ts";
 import type { PageFrame, FrameUse } from "./page_alloc.ts";
@@ -68,8 +69,7 @@ export interface MmState {
   /** Where areas end, bytes from VMALLOC_START, and the holes below it: where each begins and how long it is, in order. */
   vmallocEnd: number;
   vmallocHoles: [offset: number, size: number][];
-  /** /sys/kernel/debug/kmemleak: off is for good. */
-  kmemleak: { enabled: boolean; scanSecs: number };
+  kmemleak: Kmemleak;
   /** Warnings of allocations that failed. */
   allocWarnings: Ratelimit;
   /** Ids of anon_vma families: which VMAs may share anonymous pages, and so may merge. */
@@ -118,7 +118,7 @@ export function mmInit(machine: Machine): MmState {
     shmem: new Map(), nextShmem: 1,
     objects: new Map(), nextObject: FIRST_OBJECT, caches: new Map(),
     vmalloc: new Map(), nextVmalloc: FIRST_VMALLOC, vmallocEnd: 0, vmallocHoles: [],
-    kmemleak: { enabled: true, scanSecs: 600 }, allocWarnings: newRatelimit(machine.hz, { seconds: 10, burst: 1 }),
+    kmemleak: kmemleakInit(), allocWarnings: newRatelimit(machine.hz, { seconds: 10, burst: 1 }),
     nextAnonVma: 1,
     vmaCount: 0, mappedInodes: new Map(),
     committedPages: 0, overcommitMemory: 0, overcommitRatio: 50,

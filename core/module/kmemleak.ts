@@ -9,7 +9,7 @@ import { hex, hexBytes } from "../lib/format.ts";
 import { kstrtoull, kstrtouint } from "../lib/kstrto.ts";
 import { hashText53 } from "../lib/hash.ts";
 import { hashedAddress } from "../mm/alloc_report.ts";
-import type { AllocationTrace } from "../mm/alloc_trace.ts";
+import { traceLines, type AllocationTrace } from "../mm/alloc_trace.ts";
 import { kernelAddress, readKernel } from "../mm/kmalloc.ts";
 import { copyFromUserPartial } from "../mm/usercopy.ts";
 import { readVmalloc, vmallocAddress } from "../mm/vmalloc.ts";
@@ -109,7 +109,7 @@ function hexDump({ size, content }: Tracked): string {
 
 /** `[<%pK>] %pS` of each function; an address stands for a function's text. */
 function backtrace(k: Kernel, { trace }: Tracked): string {
-  return trace.stack.map((line) => `    [<${hashedAddress(k, BigInt(hashText53(line)))}>] ${line}\n`).join("");
+  return traceLines(k, trace).map((line) => `    [<${hashedAddress(k, BigInt(hashText53(line)))}>] ${line}\n`).join("");
 }
 
 function unreferenced(k: Kernel, tracked: Tracked): string {
@@ -142,7 +142,7 @@ function dump(k: Kernel, text: string): number {
   say(`Object 0x${hex(address)} (size ${size}):`);
   say(`  comm "${trace.comm}", pid ${trace.pid}, jiffies ${trace.jiffies}`);
   for (const line of ["min_count = 1", "count = 0", `flags = 0x${trace.leak === "" ? 1 : 3}`, "checksum = 0", "backtrace:"]) say(`  ${line}`);
-  for (const line of trace.stack) printk(k, NOTICE, `    ${line}`);
+  for (const line of traceLines(k, trace)) printk(k, NOTICE, `    ${line}`);
   return 0;
 }
 
