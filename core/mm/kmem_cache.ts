@@ -93,7 +93,7 @@ function listSlabs(k: Kernel, cache: KmemCache): void {
     const next = free.length === 0 ? 0n.toString(16).padStart(16, "0") : pointer(start + free[free.length - 1] * cache.size).slice(2);
     printk(k, ERR, `Slab ${pointer(start)} objects=${objects} used=${objects - free.length} fp=0x${next} flags=0x100000000000200(slab|node=0|zone=1)`);
     dumpStack(k, ["slab_err+0x93/0xb5", "__kmem_cache_shutdown+0x162/0x2c0", "kmem_cache_destroy+0x50/0x140", ...stackOf(k, current(k))]);
-    addTaint(k, TAINT_BAD_PAGE);
+    addTaint(k, TAINT_BAD_PAGE, { lockdepUnreliable: true });
     const isFree = new Set(free);
     for (let at = 0; at < objects; at++) {
       if (!isFree.has(at)) printk(k, ERR, `Object ${pointer(start + at * cache.size)} @offset=${at * cache.size}`);
