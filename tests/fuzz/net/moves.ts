@@ -23,8 +23,8 @@ export class Moves {
   readonly edges: Edges;
   private readonly polling: Polling;
 
-  constructor(seed: number) {
-    this.world = new World(seed);
+  constructor(seed: number, keeps = false) {
+    this.world = new World(seed, keeps);
     this.streams = new Streams(this.world);
     this.datagrams = new Datagrams(this.world);
     this.edges = new Edges(this.world, this.streams);

@@ -33,7 +33,7 @@ export function actsOf(seed: number, walk: number, length: number): Act[] {
 
 /** Walks; null when all went well. `replay`: the whole journal is played again, through snapshots, and must end with the same bytes. */
 export function walk(seed: number, acts: readonly Act[], replay: boolean, count?: Count): Failure | null {
-  const moves = new Moves(1 + (seed % 1000));
+  const moves = new Moves(1 + (seed % 1000), replay);
   let at = 0;
   try {
     for (; at < acts.length; at++) {

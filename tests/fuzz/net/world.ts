@@ -54,7 +54,11 @@ export class World {
   /** Told of calls that a kill ended. */
   onKilled: (pending: Pending) => void = () => undefined;
 
-  constructor(seed: number) {
+  /** Whether the journal is kept, to be played again. */
+  private readonly keeps: boolean;
+
+  constructor(seed: number, keeps: boolean) {
+    this.keeps = keeps;
     const cpus = 1 + (seed % 3);
     this.k = boot({ type: "boot", machine: { clock: "virtual", ramMiB: 16, swapMiB: 0, cpus, seed }, realtimeNs: "1704067200000000000" }).kernel;
     this.start = snapshot(this.k);
@@ -105,10 +109,12 @@ export class World {
   }
 
   private put(input: Input): Output {
-    const fed: Fed = { input: structuredClone(input), budget: this.budget, hash: "" };
-    this.journal.push(fed);
+    const fed: Fed | null = this.keeps ? { input: structuredClone(input), budget: this.budget, hash: "" } : null;
     const output = handle(this.k, input, this.budget);
-    fed.hash = hashOutput(output);
+    if (fed !== null) {
+      fed.hash = hashOutput(output);
+      this.journal.push(fed);
+    }
     if (output.refusal !== undefined) throw new Fault(`refused: ${JSON.stringify(output.refusal)} ${JSON.stringify(input).slice(0, 300)}`);
     return output;
   }
