@@ -2,7 +2,7 @@
  * user-echo-server: the epoll server that kecho is compared with, on port 12345, edge-triggered, with a list of its clients.
  * The report's form (`user-echo-server.seed`) reads once an event, answers 512 bytes whatever came, and ends at every error.
  */
-import { EAGAIN, ECONNRESET, EINTR, EMFILE, errnoMessage } from "../../abi/errno.ts";
+import { EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errnoMessage } from "../../abi/errno.ts";
 import { EPOLL_CTL_ADD, EPOLLET, EPOLLIN, EPOLLOUT } from "../../abi/epoll.ts";
 import { F_SETFL, O_NONBLOCK } from "../../abi/fcntl.ts";
 import { decodeSockaddr, encodeSockaddr, formatIpv4, SOCKADDR_IN_SIZE } from "../../abi/sockaddr.ts";
@@ -23,6 +23,8 @@ const CLOCK_PROCESS_CPUTIME_ID = 2;
 /** User time of one node of the list that is walked, ns. */
 const NODE_NS = 2;
 const FAILED = 255;
+/** What accept(2) answers when nobody can be taken in before somebody leaves. */
+const WITHOUT_ROOM = [EMFILE, ENFILE, ENOBUFS, ENOMEM];
 
 interface ServerLocals {
   listener: number;
@@ -136,7 +138,9 @@ function server(name: string, { careful }: { careful: boolean }): void {
     },
     accepted: (p, l) => {
       if (p.ret === -EAGAIN) return to("next");
-      if (p.ret < 0) return careful && p.ret === -EMFILE ? to("full") : fatal(p, "Fail to accept");
+      if (careful && WITHOUT_ROOM.includes(-p.ret)) return to("full");
+      if (careful && (p.ret === -ECONNABORTED || p.ret === -EINTR)) return to("accept");
+      if (p.ret < 0) return fatal(p, "Fail to accept");
       l.client = p.ret;
       p.out(`Connection from ${from(p.took(SOCKADDR_IN_SIZE))}, socket assigned: ${p.ret}\n`);
       return p.sys("fcntl", p.ret, F_SETFL, O_NONBLOCK);
@@ -153,14 +157,15 @@ function server(name: string, { careful }: { careful: boolean }): void {
     },
     full: (p, l) => {
       l.full = true;
-      p.err(`Fail to accept: ${errnoMessage(EMFILE)}\n`);
+      p.err(`Fail to accept: ${errnoMessage(-p.ret)}\n`);
       return to("next");
     },
 
     receive: (p, { client }) => p.sys("recvfrom", client, { room: BUF_SIZE }, BUF_SIZE, 0, 0, 0),
     received: (p, l) => {
       if (p.ret === -EAGAIN && careful) return to("next");
-      if (p.ret === 0 || (p.ret === -ECONNRESET && careful)) return to("close");
+      // An error of one connection is the end of that one.
+      if (p.ret === 0 || (p.ret < 0 && careful)) return to("close");
       if (p.ret < 0) return fatal(p, "Fail to receive");
       const text = p.text(p.ret);
       p.out(`Client #${l.client} :> ${text}${careful ? "\n" : ""}`);

@@ -115,3 +115,92 @@ test("2,000 connections at once, half of them to each server: every echo is righ
   const again = replay(bootAgain(machine), machine.journal, (k, at) => (at === middle ? copy(k) : k));
   expectSame(again, machine.kernel);
 });
+
+/** Single calls of a process that stands by as a client. */
+class Client {
+  readonly sh: Shell;
+  readonly pid: number;
+  constructor(sh: Shell, pid: number) {
+    this.sh = sh;
+    this.pid = pid;
+  }
+
+  call(name: string, args: { [name: string]: Json }): { ret: number; errno: string | null; buf?: { text: string } } {
+    return this.sh.machine.callNow(this.pid, name, args) as unknown as { ret: number; errno: string | null; buf?: { text: string } };
+  }
+
+  connect(): number {
+    const { ret: sockfd } = this.call("socket", { domain: "AF_INET", type: "SOCK_STREAM", protocol: 0 });
+    expect(this.call("connect", { sockfd, addr: { sin_family: "AF_INET", sin_port: USER, sin_addr: "127.0.0.1" } })).toMatchObject({ errno: null });
+    return sockfd;
+  }
+
+  /** Whether the server answers a word on that connection. */
+  echoes(sockfd: number): boolean {
+    expect(this.call("sendto", { sockfd, buf: "word", flags: "MSG_NOSIGNAL" })).toMatchObject({ ret: 4 });
+    this.sh.machine.advance(10);
+    return this.call("recvfrom", { sockfd, len: 4, flags: "MSG_DONTWAIT" }).buf?.text === "word";
+  }
+}
+
+test.each([["user-echo-server", true], ["user-echo-server.seed", false]] as const)("%s when its descriptors run out", async (program, survives) => {
+  const sh = new Shell();
+  const callId = sh.start({ script: `ulimit -n 10; ${program}` });
+  const client = new Client(sh, await sh.machine.createProcess());
+  // 0 to 2, the listener, epoll, and five clients: accept(2) asks for a descriptor before it looks for a connection.
+  const fds = Array.from({ length: survives ? 8 : 5 }, () => client.connect());
+  sh.machine.advance(10);
+  if (!survives) {
+    expect(sh.stand(callId)).toMatchObject({ state: "program", exit: 255, stderr: "Fail to accept: Too many open files\n" });
+    return;
+  }
+  expect(fds.map((fd) => client.echoes(fd))).toEqual([true, true, true, true, true, false, false, false]);
+  for (const fd of fds.slice(0, 3)) client.call("close", { fd });
+  sh.machine.advance(10);
+  // Those that waited have been answered meanwhile.
+  for (const sockfd of fds.slice(5)) expect(client.call("recvfrom", { sockfd, len: 4, flags: "MSG_DONTWAIT" }).buf?.text).toBe("word");
+  expect(fds.slice(3).map((fd) => client.echoes(fd))).toEqual([true, true, true, true, true]);
+  expect(sh.stand(callId).state).toBe("sleeping");
+});
+
+test.each([["user-echo-server", true], ["user-echo-server.seed", false]] as const)("%s when a client breaks its connection off", async (program, survives) => {
+  const sh = new Shell();
+  const callId = sh.start({ argv: [program] });
+  const client = new Client(sh, await sh.machine.createProcess());
+  const [broken, other] = [client.connect(), client.connect()];
+  // SO_LINGER of nothing: the connection ends with a reset.
+  expect(client.call("setsockopt", { sockfd: broken, level: "SOL_SOCKET", optname: "SO_LINGER", optval: { hex: "0100000000000000" } })).toMatchObject({ ret: 0 });
+  client.call("close", { fd: broken });
+  sh.machine.advance(10);
+  if (survives) {
+    expect(client.echoes(other)).toBe(true);
+    expect(sh.stand(callId).state).toBe("sleeping");
+  } else {
+    expect(sh.stand(callId)).toMatchObject({ state: "program", exit: 255, stderr: "Fail to receive: Connection reset by peer\n" });
+  }
+});
+
+test("a client that takes nothing is left alone, and gets all of it later", async () => {
+  const sh = new Shell();
+  sh.start({ argv: ["user-echo-server"] });
+  const client = new Client(sh, await sh.machine.createProcess());
+  const [slow, quick] = [client.connect(), client.connect()];
+  const part = "0123456789abcdef".repeat(4096);
+  let sent = 0;
+  for (let quiet = 0; quiet < 3;) {
+    const { ret } = client.call("sendto", { sockfd: slow, buf: part, flags: "MSG_DONTWAIT" });
+    sent += Math.max(ret, 0);
+    quiet = ret < 0 ? quiet + 1 : 0;
+    sh.machine.advance(10);
+  }
+  expect(sent).toBeGreaterThan(1_000_000);
+  expect(client.echoes(quick)).toBe(true);
+  let got = "";
+  for (let idle = 0; got.length < sent && idle < 100; idle++) {
+    const { buf } = client.call("recvfrom", { sockfd: slow, len: 1 << 20, flags: "MSG_DONTWAIT" });
+    if (buf !== undefined) got += buf.text;
+    sh.machine.advance(10);
+  }
+  expect(got.length).toBe(sent);
+  expect(got).toBe("0123456789abcdef".repeat(Math.ceil(sent / 16)).slice(0, sent));
+});
