@@ -8,7 +8,7 @@ import { base64Decode } from "./lib/bytes.ts";
 import { PROCESS_LIMIT } from "./process/limits.ts";
 import { deleteProcess } from "./process/delete.ts";
 import { checkKill } from "./process/kill.ts";
-import { advanceCpu } from "./sched/burst.ts";
+import { advanceCpu, countsAsDriven } from "./sched/burst.ts";
 import { isIdle } from "./sched/placement.ts";
 import { runUntil, tellLogReaders } from "./sched/scheduler.ts";
 import { recalcSignalPending, sendSignal } from "./sched/signal.ts";
@@ -144,10 +144,28 @@ function finishMove(k: Kernel): boolean {
 /** Runs what may run, after an input that has `acted`; then the calls that have not ended are asleep. */
 function settle(k: Kernel, acted = true): Output {
   if (acted) endInput(k);
-  do {
+  for (;;) {
     if (!finishMove(k) || runUntil(k, Infinity)) return output(k, true);
-  } while (k.state.calls.open.length > 0 && !noteSleepers(k));
-  return output(k, false);
+    const transferNs = awaitedTransferNs(k);
+    if (transferNs > k.state.time.nowNs) moveClock(k, transferNs);
+    else if (k.state.calls.open.length === 0 || noteSleepers(k)) return output(k, false);
+  }
+}
+
+/**
+ * When the disk is done with what driven work waits for, the first of it; -1 when none does. Time moves there by itself:
+ * nobody need move the clock for a page that comes from swap.
+ */
+function awaitedTransferNs(k: Kernel): number {
+  const { cpus, tasks } = k.state.sched;
+  let first = -1;
+  if (cpus.every(({ ioWaiters }) => ioWaiters === 0)) return first;
+  for (const task of tasks.values()) {
+    const { sleep } = task;
+    if (sleep === null || sleep.ioCpu < 0 || !countsAsDriven(task, sleep.untilNs)) continue;
+    if (first < 0 || sleep.untilNs < first) first = sleep.untilNs;
+  }
+  return first;
 }
 
 /** Calls that have not ended are asleep. As many sleep as may: one more is interrupted, as a signal would; then false. */

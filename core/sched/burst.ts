@@ -22,6 +22,11 @@ export function allowedUntil(k: Kernel, task: Task): number {
   return takesSignal(task) ? NEVER : Math.max(limitNs, task.graceNs + PROGRAM_GRACE_NS);
 }
 
+/** Whether what the task does at `atNs` counts as driven: somebody waits for it. */
+export function countsAsDriven({ kind, graceNs }: Task, atNs: number): boolean {
+  return kind === "driven" || (kind === "program" && atNs < graceNs + PROGRAM_GRACE_NS);
+}
+
 /** Whoever sent a signal to a program waits for what it does: it stops, or ends. */
 function takesSignal({ frames, signalPending, exiting }: Task): boolean {
   if (exiting) return true;

@@ -7,7 +7,7 @@ import { copyFromIter, copyToIter, importIovec, iovIter, type IovIter } from "..
 import type { Kernel } from "../kernel.ts";
 import { getI64, getU64 } from "../lib/bytes.ts";
 import { accessOk, copyFromUser, readUser, writeUser } from "../mm/usercopy.ts";
-import { VM_GROWSDOWN } from "../mm/vma.ts";
+import { VM_GROWSDOWN, VM_READ } from "../mm/vma.ts";
 import { findVma } from "../mm/vma_list.ts";
 import { findTask } from "../process/pid.ts";
 import { capable } from "../sched/cred.ts";
@@ -47,16 +47,20 @@ function remoteIovec(k: Kernel, task: Task, addr: Addr, entries: number): Iovec[
   return iov;
 }
 
-/** Memory that another asks for does not grow down to it, as in Linux since 6.1.37. */
-function wouldGrow(k: Kernel, target: Task, addr: number): boolean {
+/**
+ * Whether memory is kept from others that its own process can reach: it does not grow down for them (since Linux 6.1.37), and is
+ * read only where it says so, though the processor reads what may be written or executed (check_vma_flags).
+ */
+function isWithheld(k: Kernel, target: Task, addr: number, write: boolean): boolean {
   const space = k.state.mm.spaces.get(target.mm);
   const vma = space === undefined ? null : findVma(space, addr);
-  return vma !== null && vma.start > addr && (vma.flags & VM_GROWSDOWN) !== 0;
+  if (vma === null) return false;
+  return vma.start > addr ? (vma.flags & VM_GROWSDOWN) !== 0 : !write && (vma.flags & VM_READ) === 0;
 }
 
 /** Moves a page or less at `addr` of the target: bytes moved, 0 when either side cannot be had. */
 function movePiece(k: Kernel, task: Task, iter: IovIter, target: Task, addr: number, bytes: Uint8Array, write: boolean): number {
-  if (wouldGrow(k, target, addr)) return 0;
+  if (isWithheld(k, target, addr, write)) return 0;
   if (!write) {
     const { done } = readUser(k, target, addr, bytes);
     return copyToIter(k, task, iter, bytes.subarray(0, done));

@@ -1,12 +1,13 @@
 /** Shared memory and memory that is short, at the edges: advice about a read-only segment, a fork whose parent is killed. */
 import { expect, test } from "vitest";
+import type { Json } from "../../../core/input.ts";
 import { CoreMachine } from "../../helpers/core.ts";
 
 const PAGE = 4096;
 
 type Answer = { ret?: unknown; errno?: string | null; state?: string };
 
-function machine(ramMiB: number): { m: CoreMachine; make: () => number; call: (pid: number, name: string, args: Record<string, number | string>) => Answer } {
+function machine(ramMiB: number): { m: CoreMachine; make: () => number; call: (pid: number, name: string, args: { [name: string]: Json }) => Answer } {
   const m = new CoreMachine({ ramMiB, swapMiB: 0 });
   m.feed({ type: "makeHome", path: "/root", uid: 0 });
   const make = (): number => m.feed({ type: "createProcess", comm: "sh", uid: 0, member: "owner", home: "/root" }).pid ?? 0;
@@ -33,4 +34,20 @@ test("a parent that is killed for want of memory as it forks leaves no child", (
   expect(m.kernel.state.sched.groups.size).toBe(processes - 1);
   expect(m.kernel.state.mm.spaces.size).toBe(1);
   expect(m.broken()).toEqual([]);
+});
+
+test("what may be written or executed, but not read, is not another's to read", () => {
+  const { make, call } = machine(16);
+  const [pid, other] = [make(), make()];
+  const { ret: addr } = call(pid, "mmap", { length: PAGE, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" });
+  call(pid, "store", { addr: addr as string, buf: "x" });
+  const both = (prot: string): unknown[] => {
+    expect(call(pid, "mprotect", { addr: addr as string, len: PAGE, prot })).toMatchObject({ ret: 0 });
+    const remote = { pid, remote_iov: [{ iov_base: { addr: addr as string }, iov_len: 1 }] };
+    return [call(other, "process_vm_readv", { ...remote, local_iov: [{ iov_len: 1 }] }), call(other, "process_vm_writev", { ...remote, local_iov: ["y"] })]
+      .map(({ ret, errno }) => errno ?? ret);
+  };
+  expect(["PROT_NONE", "PROT_READ", "PROT_WRITE", "PROT_READ|PROT_WRITE", "PROT_EXEC", "PROT_READ|PROT_EXEC"].map(both)).toEqual([
+    ["EFAULT", "EFAULT"], [1, "EFAULT"], ["EFAULT", 1], [1, 1], ["EFAULT", "EFAULT"], [1, "EFAULT"],
+  ]);
 });

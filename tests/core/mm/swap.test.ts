@@ -9,7 +9,7 @@ const WRITABLE = { prot: "PROT_READ|PROT_WRITE", fd: -1, offset: 0, addr: 0 };
 
 type Answer = CallAnswer & { ret: number; errno: string | null; buf?: { base64: string }; ns: number; [name: string]: unknown };
 
-/** 8 MiB, of which about 950 pages can be had; calls wait for the disk. */
+/** 8 MiB, of which about 950 pages can be had; calls wait for the disk by themselves. */
 class Short {
   readonly m: CoreMachine;
   constructor(swapMiB = 16, ramMiB = 8) {
@@ -17,12 +17,7 @@ class Short {
   }
 
   call(pid: number, name: string, args: Json): Answer {
-    let answer = this.m.callNow(pid, name, args, "report");
-    for (let ms = 0; answer.state === "sleeping" && ms < 10_000; ms++) {
-      this.m.advance(1);
-      answer = this.m.stand((answer as { callId: string }).callId);
-    }
-    return answer as Answer;
+    return this.m.callNow(pid, name, args, "report") as Answer;
   }
 
   must(pid: number, name: string, args: Json): number {
@@ -98,25 +93,26 @@ test("what does not fit goes to swap and comes back as it was, as major faults t
   expect(s.m.broken()).toEqual([]);
 });
 
-test("who waits for the disk is in D, and its CPU waits with it; a snapshot of that goes on the same", async () => {
-  const s = new Short();
-  const pid = await s.m.createProcess();
-  const at = s.anon(pid, 1500);
-  s.fill(pid, at, 1500);
-  const answer = s.m.callNow(pid, "load", { addr: `0x${at.toString(16)}`, length: 1 }) as Answer;
-  expect(answer).toMatchObject({ state: "sleeping", wchan: "io_schedule" });
+test("who waits for the disk is in D, and its CPU waits with it; a snapshot of that goes on the same", () => {
+  const s = new Short(64);
+  s.m.feed({ type: "makeHome", path: "/root", uid: 0 });
+  // A program that nobody drives: behind its command's first second it stands where the clock does.
+  s.m.feed({ type: "program", callId: "work", program: "command", args: { script: "work 16 R 100000" }, uid: 0, member: "owner", home: "/root" });
+  const pid = [...s.m.kernel.state.sched.tasks.values()].find(({ comm }) => comm === "work")!.tid;
+  expect(s.m.text(`/proc/${pid}/wchan`)).toBe("io_schedule");
   expect(s.m.text(`/proc/${pid}/stat`)).toContain(") D ");
-  expect(s.number("/proc/stat", "procs_blocked")).toBe(1);
+  expect(s.number("/proc/stat", "procs_blocked")).toBeGreaterThanOrEqual(1);
+  const faults = s.faults(pid);
   const bytes = snapshot(s.m.kernel);
   const ends: unknown[] = [];
   for (const kernel of [s.m.kernel, restore(bytes)]) {
     s.m.kernel = kernel;
     s.m.advance(50);
-    ends.push([s.m.stand((answer as { callId: string }).callId), Buffer.from(snapshot(kernel)).toString("base64")]);
+    ends.push([s.faults(pid), Buffer.from(snapshot(kernel)).toString("base64")]);
     expect(s.m.broken()).toEqual([]);
   }
   expect(ends[1]).toEqual(ends[0]);
-  expect((ends[0] as unknown[])[0]).toMatchObject({ state: "returned", ret: 1, buf: { base64: "AQ==" } });
+  expect(s.faults(pid).major).toBeGreaterThan(faults.major + 50);
   // user nice system idle iowait
   expect(Number(s.m.text("/proc/stat").split("\n")[0].split(/ +/)[5])).toBeGreaterThan(0);
 });

@@ -3,7 +3,7 @@
  * its bytes. After every step all frames are accounted for; when all have exited, nothing is held.
  */
 import { restore, snapshot } from "../../../core/index.ts";
-import type { CallAnswer, Json, MachineOptions } from "../../../core/input.ts";
+import type { Json, MachineOptions } from "../../../core/input.ts";
 import type { Kernel } from "../../../core/kernel.ts";
 import { mmInvariants } from "../../../core/mm/invariants.ts";
 import { freePages, totalPages } from "../../../core/mm/page_alloc.ts";
@@ -14,9 +14,9 @@ import { MemoryActs } from "./memory_acts.ts";
 import { type Answer } from "./walk.ts";
 
 /** Steps on one machine, between two looks at all invariants, and between two snapshots that the machine goes on from. */
-const ROUND = 5000;
+const ROUND = 2500;
 const LOOK_EVERY = 400;
-const RESTORE_EVERY = 1700;
+const RESTORE_EVERY = 900;
 
 const MACHINES: MachineOptions[] = [
   { ramMiB: 8, swapMiB: 8 }, { ramMiB: 8, swapMiB: 0 }, { ramMiB: 8, swapMiB: 2, ssmem: "anon" }, { ramMiB: 8, swapMiB: 64 },
@@ -53,6 +53,8 @@ export class MemoryWalk {
   /** The last calls, for whoever looks into a difference. */
   private readonly last: string[] = [];
   private kills = 0;
+  /** How many were killed before this step. */
+  killsBefore = 0;
 
   constructor(machine: MachineOptions, chance: Chance) {
     this.m = new CoreMachine(machine);
@@ -79,7 +81,7 @@ export class MemoryWalk {
 
   /** Makes a call; null when the process died of it, for want of memory. Others may have died too. */
   call(process: Process, name: string, args: Json): Answer | null {
-    const answer = this.finish(this.m.callNow(process.pid, name, args, "report")) as unknown as Answer;
+    const answer = this.m.callNow(process.pid, name, args, "report") as unknown as Answer;
     this.m.journal.length = 0;
     const strace = typeof answer.strace === "string" ? answer.strace.slice(0, 200) : `${name}(${JSON.stringify(args).slice(0, 200)}): ${JSON.stringify(answer).slice(0, 200)}`;
     this.last.push(`${process.pid} ${strace}`);
@@ -89,16 +91,6 @@ export class MemoryWalk {
     return this.processes.includes(process) ? answer : null;
   }
 
-  /** Lets the disk do what a call waits for. */
-  private finish(answer: CallAnswer): CallAnswer {
-    let now = answer;
-    for (let ms = 0; now.state === "sleeping" && now.wchan === "io_schedule" && ms < 1000; ms++) {
-      this.m.advance(1);
-      now = this.m.stand(now.callId);
-    }
-    return now;
-  }
-
   /** Calls in one trip, each whether it succeeded; null when the process died of them. */
   batch(process: Process, calls: { call: string; args: Json }[]): boolean[] | null {
     const callId = `batch${this.m.calls++}`;
@@ -106,11 +98,14 @@ export class MemoryWalk {
     this.m.journal.length = 0;
     this.last.push(`${process.pid} ${calls.length} calls from ${JSON.stringify(calls[0])}`);
     if (this.last.length > 12) this.last.shift();
-    const answer = this.finish(output.ended.find((end) => end.callId === callId)?.answer ?? this.m.stand(callId));
+    const answer = output.ended.find((end) => end.callId === callId)?.answer;
     this.bury();
     if (!this.processes.includes(process)) return null;
-    if (answer.state !== "returned" || !("results" in answer)) throw this.wrong(`a batch did not end: ${JSON.stringify(output).slice(0, 300)}`);
-    return (answer.results as unknown as Answer[]).map((one) => one.ret === 1);
+    if (answer?.state !== "returned" || !("results" in answer)) throw this.wrong(`a batch did not end: ${JSON.stringify(output).slice(0, 300)}`);
+    const results = answer.results as unknown as Answer[];
+    const failed = results.find((one) => one.ret !== 1);
+    if (failed !== undefined) this.last.push(`${process.pid} ${String(failed.strace)}`);
+    return results.map((one) => one.ret === 1);
   }
 
   /** Takes out who was killed; only memory that is short kills. */
@@ -130,7 +125,18 @@ export class MemoryWalk {
 
   /** Whether an errno may be for want of memory. */
   isShort(): boolean {
-    return freePages(this.k.state.mm) < 100 || this.k.state.mm.events.oomKill > 0;
+    const { mm } = this.k.state;
+    return mm.events.oomKill > this.killsBefore || freePages(mm) < mm.watermarks.min + 32;
+  }
+
+  /** A call that must answer `wanted`, unless memory is short and it says so; false when it did nothing. */
+  did(process: Process, name: string, args: Json, wanted: Json | undefined): boolean {
+    const answer = this.call(process, name, args);
+    if (answer === null) return false;
+    const got = answer.errno ?? answer.ret;
+    if (got !== wanted && typeof got === "string" && SHORT.includes(got) && this.isShort()) return false;
+    if (wanted !== undefined) this.same(name, got, wanted);
+    return answer.errno === null;
   }
 
   wrong(what: string): Error {
@@ -202,10 +208,14 @@ export class MemoryWalk {
 /** Where fixed mappings lie. */
 export const BASE_PAGE = 0x10_0000_0000 / PAGE;
 export const WINDOW = 1536;
+/** The file's pages at most. */
+export const FILE_PAGES = 200;
+/** What a call says for want of memory. */
+const SHORT = ["ENOMEM", "EAGAIN", "EFAULT", "ENOSPC"];
 
-/** Walks `steps` steps, on one machine after the other; throws at the first difference. Answers how many were killed for memory. */
-export function memory(seed: number, steps: number): { kills: number } {
-  let kills = 0;
+/** Walks `steps` steps, on one machine after the other; throws at the first difference. Answers what happened for want of memory. */
+export function memory(seed: number, steps: number): { kills: number; swappedIn: number; swappedOut: number } {
+  const seen = { kills: 0, swappedIn: 0, swappedOut: 0 };
   for (let round = 0; round * ROUND < steps; round++) {
     const chance = new Chance(seed * 1000 + round);
     const walk = new MemoryWalk(MACHINES[round % MACHINES.length], chance);
@@ -217,6 +227,7 @@ export function memory(seed: number, steps: number): { kills: number } {
     for (let step = 1; step <= Math.min(ROUND, steps - round * ROUND); step++) {
       try {
         if (walk.processes.length === 0) walk.begin();
+        walk.killsBefore = walk.k.state.mm.events.oomKill;
         acts.step();
         walk.sums();
         if (step % LOOK_EVERY === 0) walk.look();
@@ -225,12 +236,15 @@ export function memory(seed: number, steps: number): { kills: number } {
         throw new Error(`round ${round} (${JSON.stringify(MACHINES[round % MACHINES.length])}), step ${step}`, { cause: error });
       }
     }
-    kills += walk.k.state.mm.events.oomKill;
+    const { oomKill, pswpin, pswpout } = walk.k.state.mm.events;
+    seen.kills += oomKill;
+    seen.swappedIn += pswpin;
+    seen.swappedOut += pswpout;
     walk.end();
     walk.look();
     walk.same("what is held when all have exited", walk.held(), before);
     const broken = walk.m.broken();
     if (broken.length > 0) throw new Error(broken.join("\n"));
   }
-  return { kills };
+  return seen;
 }

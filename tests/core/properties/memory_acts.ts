@@ -1,34 +1,33 @@
-/** What the processes of the memory walk do: each act on the kernel and on the model, and where they must agree. */
+/** What the processes of the memory walk do with their mappings: each act on the kernel and on the model, and where they must agree. */
 import type { Json } from "../../../core/input.ts";
 import { SSMEM_PAGES_MAX } from "../../../core/labs/ssmem/segments.ts";
+import { MemoryAccess } from "./memory_access.ts";
 import {
-  among, bytesOf, faultOf, forked, isDoubtful, isMapped, newStore, PAGE, storeBytes, truncated, unmapped, within, write, type Page, type Process, type Store,
+  among, faultOf, forked, hex, isMapped, newStore, PAGE, truncated, unmapped, within, type Page, type Process, type Store,
 } from "./memory_model.ts";
-import { BASE_PAGE, WINDOW, type MemoryWalk } from "./memory.ts";
-import { base64, outBase64, type Answer } from "./walk.ts";
+import { BASE_PAGE, FILE_PAGES, WINDOW, type MemoryWalk } from "./memory.ts";
+import { type Answer } from "./walk.ts";
 
 const ACTS = [
   "anon", "anon", "anon", "shared", "file", "private", "memfd", "shm", "ssmem", "ssmem", "munmap", "mprotect", "move", "resize", "shrink",
   "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "store", "store", "store", "store", "load", "load", "load", "load", "load", "load", "clear",
-  "pwrite", "pread", "truncate", "dontneed", "free", "remove", "pageout", "pageout", "cold", "willneed", "populate", "forking", "mlock", "munlock", "fork", "fork", "fork", "exit",
+  "pwrite", "pread", "peer", "truncate", "dontneed", "free", "remove", "pageout", "pageout", "cold", "willneed", "populate", "forking", "mlock", "munlock", "fork", "fork", "fork", "exit",
   "shmrm",
 ] as const;
 
 const MOST_PROCESSES = 6;
-const FILE_PAGES = 200;
 const SEGMENTS = 4;
 /** Pages of shared memory at once: what holds them outlives whoever is killed. */
 const SHARED_PAGES = 700;
-const TOUCHED_AT_ONCE = 160;
 
-const wholeOf = ({ page, pages }: { page: number; pages: number }): { page: number; count: number } => ({ page, count: pages });
-const hex = (page: number, offset = 0): string => `0x${(page * PAGE + offset).toString(16)}`;
 const pageOf = (answer: Answer): number => Number(BigInt(answer.ret as string)) / PAGE;
 
 export class MemoryActs {
   private readonly w: MemoryWalk;
+  private readonly access: MemoryAccess;
   constructor(walk: MemoryWalk) {
     this.w = walk;
+    this.access = new MemoryAccess(walk);
   }
 
   step(): void {
@@ -45,11 +44,12 @@ export class MemoryActs {
       case "move": this.move(process); break;
       case "resize": this.resize(process); break;
       case "shrink": this.shrink(process); break;
-      case "touch": this.touch(process); break;
-      case "store": this.store(process); break;
-      case "load": this.load(process); break;
-      case "clear": this.clear(process); break;
-      case "pwrite": case "pread": this.fileBytes(process, act); break;
+      case "touch": this.access.touch(process); break;
+      case "store": this.access.store(process); break;
+      case "load": this.access.load(process); break;
+      case "clear": this.access.clear(process); break;
+      case "pwrite": case "pread": this.access.fileBytes(process, act); break;
+      case "peer": this.access.peer(process); break;
       case "truncate": this.truncate(process); break;
       case "mlock": case "munlock": this.lock(process, act === "mlock"); break;
       case "fork": this.fork(process); break;
@@ -57,16 +57,6 @@ export class MemoryActs {
       case "shmrm": this.removeSegment(process); break;
       default: this.advise(process, act);
     }
-  }
-
-  /** A call that must answer `wanted`, unless memory is short and it says so; false when it did nothing. */
-  private did(process: Process, name: string, args: Json, wanted: Json | undefined): boolean {
-    const answer = this.w.call(process, name, args);
-    if (answer === null) return false;
-    const got = answer.errno ?? answer.ret;
-    if (got !== wanted && typeof got === "string" && SHORT.includes(got) && this.w.isShort()) return false;
-    if (wanted !== undefined) this.w.same(name, got, wanted);
-    return answer.errno === null;
   }
 
   private mapped(process: Process, page: number, count: number, kind: Pick<Page, "prot" | "shared" | "store"> & Partial<Page>): void {
@@ -97,7 +87,7 @@ export class MemoryActs {
     const flags = `${shared ? "MAP_SHARED" : "MAP_PRIVATE"}${ofFile ? "" : "|MAP_ANONYMOUS"}|MAP_FIXED${populated ? "|MAP_POPULATE" : ""}${chance.below(6) === 0 ? "|MAP_NORESERVE" : ""}`;
     const pgoff = ofFile ? chance.below(FILE_PAGES) : 0;
     const args: { [name: string]: Json } = { addr: hex(page), length: count * PAGE, prot, flags };
-    if (!this.did(process, "mmap", ofFile ? { ...args, fd: 3, offset: pgoff * PAGE } : args, hex(page))) return;
+    if (!this.w.did(process, "mmap", ofFile ? { ...args, fd: 3, offset: pgoff * PAGE } : args, hex(page))) return;
     this.mapped(process, page, count, { prot, shared, store: ofFile ? file : shared ? newStore("zero", count) : null, pgoff });
   }
 
@@ -110,11 +100,11 @@ export class MemoryActs {
     if (made === null || made.errno !== null) return;
     const fd = made.ret ?? -1;
     const shared = chance.below(3) > 0;
-    if (this.did(process, "ftruncate", { fd, length: count * PAGE }, 0)) {
+    if (this.w.did(process, "ftruncate", { fd, length: count * PAGE }, 0)) {
       const answer = this.w.call(process, "mmap", { length: count * PAGE, prot: 3, flags: shared ? "MAP_SHARED" : "MAP_PRIVATE", fd });
       if (answer !== null && answer.errno === null) this.mapped(process, pageOf(answer), count, { prot: 3, shared, store: newStore("memfd", count) });
     }
-    if (this.w.processes.includes(process)) this.did(process, "close", { fd }, 0);
+    if (this.w.processes.includes(process)) this.w.did(process, "close", { fd }, 0);
   }
 
   /** shmat of a segment, new or old. */
@@ -163,7 +153,7 @@ export class MemoryActs {
 
   private munmap(process: Process): void {
     const { page, count } = this.w.somewhere(process, 100);
-    if (!this.did(process, "munmap", { addr: hex(page), length: count * PAGE }, 0)) return;
+    if (!this.w.did(process, "munmap", { addr: hex(page), length: count * PAGE }, 0)) return;
     unmapped(process.pages, page, count);
   }
 
@@ -233,102 +223,11 @@ export class MemoryActs {
     if (there) unmapped(process.pages, page + keep, count - keep);
   }
 
-  /** Many pages with a byte each, in one trip: what makes memory short. */
-  private touch(process: Process): void {
-    const { chance } = this.w;
-    const whole = chance.below(3) === 0 && process.regions.length > 0;
-    const { page, count } = whole ? wholeOf(chance.of(process.regions)) : this.w.somewhere(process, TOUCHED_AT_ONCE);
-    const calls: { call: string; args: Json }[] = [];
-    const stored: { page: Page; offset: number; byte: number }[] = [];
-    for (let at = page; at < page + count; at++) {
-      const one = process.pages.get(at);
-      if (one === undefined || faultOf(one, true) !== null) continue;
-      const [offset, byte] = [chance.below(PAGE), 1 + chance.below(255)];
-      calls.push({ call: "store", args: { addr: hex(at, offset), buf: base64(Uint8Array.of(byte)) } });
-      stored.push({ page: one, offset, byte });
-    }
-    if (calls.length === 0) return;
-    const results = this.w.batch(process, calls);
-    if (results === null) return stored.forEach(({ page: one }) => one.store?.doubtful.add(one.pgoff));
-    for (const [index, { page: one, offset, byte }] of stored.entries()) {
-      if (results[index] === true) write(one, offset, Uint8Array.of(byte));
-      else if (!this.w.isShort()) throw this.w.wrong("a store failed, and memory is not short");
-    }
-  }
-
-  private store(process: Process): void {
-    const { chance } = this.w;
-    const { page } = this.w.somewhere(process, 1);
-    const offset = chance.below(3) === 0 ? 0 : chance.below(PAGE);
-    const data = new Uint8Array(Math.min(1 + chance.below(200), PAGE - offset)).map((_, at) => (at % 7 === 0 ? 0 : 1 + ((at * 3 + offset) % 250)));
-    const one = process.pages.get(page);
-    const answer = this.w.call(process, "store", { addr: hex(page, offset), buf: base64(data) });
-    if (answer === null) {
-      one?.store?.doubtful.add(one.pgoff);
-      return;
-    }
-    const fault = faultOf(one, true);
-    if (fault !== null) return this.w.same("fault", [answer.ret, answer.signal, answer.siCode, answer.faultAddr], [-1, fault.signal, fault.siCode, hex(page, offset)]);
-    if (answer.signal === "SIGKILL" && this.w.isShort()) return;
-    this.w.same("stored", answer.errno ?? answer.ret, data.length);
-    write(one!, offset, data);
-  }
-
-  private load(process: Process): void {
-    const { chance } = this.w;
-    const { page } = this.w.somewhere(process, 1);
-    const one = process.pages.get(page);
-    // Mostly the whole page, to see what must not be there.
-    const offset = chance.below(3) === 0 ? chance.below(PAGE) : 0;
-    const length = PAGE - offset;
-    const answer = this.w.call(process, "load", { addr: hex(page, offset), length });
-    if (answer === null) return;
-    const fault = faultOf(one, false);
-    if (fault !== null) return this.w.same("fault", [answer.ret, answer.signal, answer.siCode, answer.faultAddr], [-1, fault.signal, fault.siCode, hex(page, offset)]);
-    if (answer.signal === "SIGKILL" && this.w.isShort()) return;
-    if (isDoubtful(one!)) return;
-    const [got, wanted] = [Buffer.from(outBase64(answer.buf), "base64"), bytesOf(one!).subarray(offset, offset + length)];
-    const at = got.findIndex((byte, index) => byte !== wanted[index]);
-    if (at >= 0 || got.length !== wanted.length) throw this.w.wrong(`page ${page.toString(16)}, byte ${offset + at}: ${got[at]}, where the model has ${wanted[at]}`);
-  }
-
-  /** The kernel writes zeros over pages: read(2) of /dev/zero. */
-  private clear(process: Process): void {
-    const { page, count } = this.w.somewhere(process, 8);
-    const opened = this.w.call(process, "openat", { pathname: "/dev/zero", flags: "O_RDONLY" });
-    if (opened === null || opened.errno !== null) return;
-    const answer = this.w.call(process, "read", [opened.ret ?? -1, hex(page), count * PAGE]);
-    const all: (Page | undefined)[] = Array.from({ length: count }, (_, at) => process.pages.get(page + at));
-    if (answer === null) return all.forEach((one) => one?.store?.doubtful.add(one.pgoff));
-    const bad = all.findIndex((one) => faultOf(one, true) !== null);
-    const pages = bad < 0 ? count : bad;
-    const done = answer.errno === null ? Number(answer.ret) / PAGE : 0;
-    if (done !== pages && !this.w.isShort()) this.w.same("read", answer.errno ?? answer.ret, pages === 0 ? "EFAULT" : pages * PAGE);
-    for (const one of all.slice(0, done)) if (one !== undefined) write(one, 0, new Uint8Array(PAGE));
-    this.did(process, "close", { fd: opened.ret ?? -1 }, 0);
-  }
-
-  private fileBytes(process: Process, act: "pwrite" | "pread"): void {
-    const { chance, file } = this.w;
-    if (file.pages === 0) return;
-    const pgoff = chance.below(file.pages);
-    const offset = pgoff * PAGE + chance.below(PAGE - 100);
-    if (act === "pwrite") {
-      const data = new Uint8Array(100).fill(1 + chance.below(255));
-      if (this.did(process, "pwrite64", { fd: 3, buf: base64(data), offset }, data.length)) storeBytes(file, pgoff).set(data, offset % PAGE);
-      else file.doubtful.add(pgoff);
-      return;
-    }
-    const answer = this.w.call(process, "pread64", { fd: 3, count: 100, offset });
-    if (answer === null || (answer.errno !== null && this.w.isShort()) || file.doubtful.has(pgoff)) return;
-    this.w.same("bytes", outBase64(answer.buf), base64((file.bytes.get(pgoff) ?? new Uint8Array(PAGE)).subarray(offset % PAGE, (offset % PAGE) + 100)).base64);
-  }
-
   private truncate(process: Process): void {
     const { chance, file, processes } = this.w;
     const pages = chance.below(FILE_PAGES);
     if (pages > file.pages && !this.mayShare(pages - file.pages)) return;
-    if (this.did(process, "ftruncate", { fd: 3, length: pages * PAGE }, 0)) truncated(processes, file, pages);
+    if (this.w.did(process, "ftruncate", { fd: 3, length: pages * PAGE }, 0)) truncated(processes, file, pages);
   }
 
   private advise(process: Process, act: "dontneed" | "free" | "remove" | "pageout" | "cold" | "willneed" | "populate" | "forking"): void {
@@ -423,6 +322,3 @@ export class MemoryActs {
     this.w.m.callNow(process.pid, "exit_group", { status: 0 });
   }
 }
-
-/** What a call says for want of memory. */
-const SHORT = ["ENOMEM", "EAGAIN", "EFAULT", "ENOSPC"];

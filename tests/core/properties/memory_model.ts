@@ -2,6 +2,9 @@
 
 export const PAGE = 4096;
 
+/** The address of a byte of a page, as a call takes it. */
+export const hex = (page: number, offset = 0): string => `0x${(page * PAGE + offset).toString(16)}`;
+
 /** Bytes that several mappings may show: a file, a System V segment, an ssmem segment, shared anonymous memory. */
 export interface Store {
   bytes: Map<number, Uint8Array>;
@@ -16,6 +19,8 @@ export interface Store {
 interface Own {
   bytes: Uint8Array;
   shared: boolean;
+  /** A copy of a page that is a secret. */
+  doubtful: boolean;
 }
 
 export interface Page {
@@ -72,7 +77,7 @@ export function bytesOf({ own, store, pgoff }: Page): Uint8Array {
 }
 
 export function isDoubtful({ own, store, pgoff }: Page): boolean {
-  return own === null && store !== null && store.doubtful.has(pgoff);
+  return own !== null ? own.doubtful : store !== null && store.doubtful.has(pgoff);
 }
 
 /** The bytes of a page of a store, to be written. */
@@ -88,7 +93,7 @@ export function write(page: Page, offset: number, data: Uint8Array): void {
     storeBytes(page.store, page.pgoff).set(data, offset);
     return;
   }
-  if (page.own === null || page.own.shared) page.own = { bytes: bytesOf(page).slice(), shared: false };
+  if (page.own === null || page.own.shared) page.own = { bytes: bytesOf(page).slice(), shared: false, doubtful: isDoubtful(page) };
   page.own.bytes.set(data, offset);
 }
 
