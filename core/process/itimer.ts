@@ -8,7 +8,7 @@ import { now, tickNs } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { nextLook, type CpuTimer } from "./cpu_timer.ts";
 import { groupTimes } from "./cputime.ts";
-import { dropPosixTimers, posixSignalTaken } from "./posix_timer.ts";
+import { dropPosixTimers, LEAST_NS, posixSignalTaken } from "./posix_timer.ts";
 
 /** Time to go and period, ns; 0 and 0 when disarmed. */
 export interface Itimer {
@@ -76,7 +76,8 @@ export function timerSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingS
   if (posixSignalTaken(k, group, signal)) return;
   if (signal.number !== SIGALRM || group.realPeriodNs === 0 || group.realTimer !== 0) return;
   const late = Math.max(0, now(k) - group.realUntilNs);
-  armReal(k, group, group.realUntilNs + (Math.floor(late / group.realPeriodNs) + 1) * group.realPeriodNs);
+  const periods = Math.max(Math.floor(late / group.realPeriodNs) + 1, Math.ceil(LEAST_NS / group.realPeriodNs));
+  armReal(k, group, group.realUntilNs + periods * group.realPeriodNs);
 }
 
 function lookLater(k: Kernel, group: ThreadGroup, which: number, idle: boolean): void {

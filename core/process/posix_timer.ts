@@ -29,6 +29,12 @@ export interface PosixTimer {
   overrun: number;
 }
 
+/**
+ * Differs from Linux: a timer's signals are so far apart at least, ns. A shorter period counts on as overruns, which a busy program would
+ * see all the same; a nanosecond's would otherwise keep the machine at nothing but its signals.
+ */
+export const LEAST_NS = 100_000;
+
 /** Mark of a timer's signal that stands for nothing any more: the timer was set again, or deleted. */
 const PAST = -1;
 
@@ -141,7 +147,7 @@ export function posixSignalTaken(k: Kernel, group: ThreadGroup, signal: PendingS
     signal.status = 0;
     return true;
   }
-  timer.overrun = timer.periodNs === 0 ? 0 : Math.min(forward(k, group, timer), INT_MAX);
+  timer.overrun = timer.periodNs === 0 ? 0 : Math.min(forward(k, group, timer, LEAST_NS), INT_MAX);
   if (timer.periodNs === 0) timer.untilNs = -1;
   signal.uid = timer.overrun;
   return true;

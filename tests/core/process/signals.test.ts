@@ -190,4 +190,20 @@ describe("timers' signals", () => {
     expect(ret(pid, "timer_settime", { timerid: 0, new_value: { it_value: never, it_interval: never } })).toBe(0);
     expect((call(pid, "timer_gettime", { timerid: 0 }).curr_value as Answer).it_value).toMatchObject({ tv_sec: 9223372036 });
   });
+
+  test("a period of a nanosecond floods nobody: signals come apart, and the overruns count the rest", async () => {
+    count(pid, "SIGALRM", "SIGUSR1");
+    const shortest = { tv_sec: 0, tv_nsec: 1 };
+    call(pid, "timer_create", { clockid: "CLOCK_MONOTONIC", sevp: { sigev_notify: "SIGEV_SIGNAL", sigev_signo: "SIGUSR1" } });
+    call(pid, "timer_settime", { timerid: 0, new_value: { it_value: shortest, it_interval: shortest } });
+    call(pid, "setitimer", { which: "ITIMER_REAL", new_value: { it_value: { tv_sec: 0, tv_usec: 1 }, it_interval: { tv_sec: 0, tv_usec: 1 } } });
+    m.advance(10);
+    for (const signal of ["SIGALRM", "SIGUSR1"]) {
+      const counted = await m.signalCount(pid, signal);
+      expect(counted).toBeGreaterThan(90);
+      expect(counted).toBeLessThanOrEqual(101);
+    }
+    expect(ret(pid, "timer_getoverrun", { timerid: 0 })).toBeGreaterThanOrEqual(99_999);
+    expect(m.broken()).toEqual([]);
+  });
 });
