@@ -99,7 +99,8 @@ fileOperations(OPS, {
   },
   release(k, task, file) {
     const socket = socketOf(k, file.private);
-    if (!socketRelease(k, task, socket.id)) return 0;
+    // As Linux: a process that ends does not linger.
+    if (!socketRelease(k, task, socket.id) || task.exiting) return 0;
     return enter(linger, { socket: socket.id, queue: socket.writeWait, untilNs: now(k) + socket.options.linger * 1e9 });
   },
   fasync(k, _task, file, on) {

@@ -16,6 +16,21 @@ test("a closed end waits for the other's FIN as a small record, not as a socket"
   expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 0 orphan 0 tw 0 alloc 0 ");
 });
 
+test("close waits as SO_LINGER says, the end of a process does not", async () => {
+  const m = await Sockets.boot();
+  const listener = m.listener(2000);
+  m.ok("setsockopt", { sockfd: listener, level: "SOL_SOCKET", optname: "SO_RCVBUF", optval: 1000 });
+  const leave = async (call: string): Promise<string> => {
+    const pid = await m.createProcess();
+    const client = m.ok("socket", { domain: "AF_INET", type: "SOCK_STREAM" }, pid);
+    m.ok("setsockopt", { sockfd: client, level: "SOL_SOCKET", optname: "SO_LINGER", optval: { l_onoff: 1, l_linger: 5 } }, pid);
+    m.ok("connect", { sockfd: client, addr: m.to(2000) }, pid);
+    m.ok("write", { fd: client, buf: { zero: 10_000 } }, pid);
+    return m.callNow(pid, call, { [call === "close" ? "fd" : "status"]: client }).state;
+  };
+  expect([await leave("close"), await leave("exit_group")]).toEqual(["sleeping", "ended"]);
+});
+
 test("a socket that is only bound is allocated and not in use", async () => {
   const m = await Sockets.boot();
   m.ok("bind", { sockfd: m.client(), addr: m.to(2000) });
