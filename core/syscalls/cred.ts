@@ -130,7 +130,7 @@ export const credRows: Rows = {
   setreuid: { x86_64: 113, args: [uint("ruid"), uint("euid")], run: (_k, task, [ruid, euid]: [number, number]) => setreuid(task, ruid, euid) },
   setregid: { x86_64: 114, args: [uint("rgid"), uint("egid")], run: (_k, task, [rgid, egid]: [number, number]) => setregid(task, rgid, egid) },
   getgroups: { x86_64: 115, args: [int("size"), wordsOut("list", "size")], run: sysGetgroups },
-  setgroups: { x86_64: 116, args: [int("size"), wordsIn("list", "size")], run: sysSetgroups },
+  setgroups: { x86_64: 116, args: [int("size"), wordsIn("list", "size")], run: sysSetgroups, partial: "ENOMEM above 1,024 groups" },
   setresuid: {
     x86_64: 117, args: [uint("ruid"), uint("euid"), uint("suid")], run: (_k, task, [ruid, euid, suid]: Three) => setresuid(task, ruid, euid, suid),
   },

@@ -135,18 +135,21 @@ function sysTimerDelete(k: Kernel, task: Task, [id]: [number]): number {
   return 0;
 }
 
+const SPACED = "signals come 100 µs apart at least; a shorter period shows as overruns";
+
 export const itimerRows: Rows = {
   getitimer: { x86_64: 36, args: [choice("which", itimers), structOut("curr_value", itimerval)], run: sysGetitimer },
   alarm: { x86_64: 37, args: [uint("seconds")], run: sysAlarm },
   setitimer: {
     x86_64: 38, args: [choice("which", itimers), structIn("new_value", itimerval), structOut("old_value", itimerval)], run: sysSetitimer,
+    partial: SPACED,
   },
   timer_create: {
     x86_64: 222, args: [choice("clockid", clockIds), structIn("sevp", sigevent), scalarOut("timerid", "i32")], run: sysTimerCreate,
   },
   timer_settime: {
     x86_64: 223, args: [int("timerid"), flags("flags", timerFlags), structIn("new_value", itimerspec), structOut("old_value", itimerspec)],
-    run: sysTimerSettime,
+    run: sysTimerSettime, partial: SPACED,
   },
   timer_gettime: { x86_64: 224, args: [int("timerid"), structOut("curr_value", itimerspec)], run: sysTimerGettime },
   timer_getoverrun: { x86_64: 225, args: [int("timerid")], run: sysTimerGetoverrun },
