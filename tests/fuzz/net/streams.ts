@@ -128,8 +128,8 @@ export class Streams {
     for (const pending of this.world.pending.values()) moved.set(pending.about, this.world.moved(pending));
     for (const [key, stream] of this.all) {
       // A socket that is connected to itself again begins again; between two others the number of the accepted end is a new one.
-      if (stream.from === stream.to && sockets.get(stream.from)?.tcp?.written === 0) this.all.delete(key);
-      if (stream.lost || !this.all.has(key)) continue;
+      if (stream.from === stream.to && sockets.get(stream.from)?.tcp?.written === 0) stream.sent = stream.received = 0;
+      if (stream.lost) continue;
       const [from, to] = [sockets.get(stream.from), sockets.get(stream.to)];
       let { sent, received } = stream;
       for (const one of stream.senders) sent += moved.get(one as About) ?? 0;
