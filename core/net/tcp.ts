@@ -3,7 +3,7 @@ import {
   EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, ETIMEDOUT,
 } from "../abi/errno.ts";
 import { SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
-import { AF_INET, AF_UNSPEC, INADDR_LOOPBACK } from "../abi/socket.ts";
+import { AF_INET, AF_UNSPEC, INADDR_LOOPBACK, SOL_TCP, TCP_SYNCNT } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
@@ -180,7 +180,8 @@ timerCallback("tcp.syn", (k, id) => {
   const socket = must(k.state.net.sockets, id);
   const tcp = tcpOf(socket);
   tcp.timer = 0;
-  if (++tcp.retries <= SYN_RETRIES) return synArrives(k, socket);
+  const retries = socket.options.stored.get(`${SOL_TCP}:${TCP_SYNCNT}`) ?? SYN_RETRIES;
+  if (++tcp.retries <= retries) return synArrives(k, socket);
   socket.err = ETIMEDOUT;
   tcpDone(k, socket);
 });

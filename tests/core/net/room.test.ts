@@ -60,3 +60,16 @@ test("TCP_INFO tells state, queue and bytes", async () => {
   expect([queue[0], info(listener).readUInt32LE(24), queue.readUInt32LE(28)]).toEqual([10, 1, 5]);
   expect(m.do("getsockopt", { sockfd: client, level: "SOL_TCP", optname: "TCP_INFO", optlen: 20 }).optlen).toBe(20);
 });
+
+test("TCP_SYNCNT says how often a connection attempt is repeated: after 1, 2, 4 … seconds", async () => {
+  const m = await Sockets.boot();
+  m.listener(2000, 0);
+  m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
+  const late = m.client();
+  m.ok("setsockopt", { sockfd: late, level: "SOL_TCP", optname: "TCP_SYNCNT", optval: 1 });
+  const connect = m.sleeps("connect", { sockfd: late, addr: m.to(2000) });
+  m.advance(2_990);
+  expect(m.stand(connect).state).toBe("sleeping");
+  m.advance(20);
+  expect(m.after(connect).errno).toBe("ETIMEDOUT");
+});
