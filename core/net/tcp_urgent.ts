@@ -31,8 +31,9 @@ export function markUrgent(socket: Socket, bytes: Uint8Array): void {
 export function announceUrgent(k: Kernel, socket: Socket, peer: Socket, count: number): boolean {
   const own = tcpOf(socket);
   const { urgentOut } = own;
+  if (urgentOut === null) return false;
   const { taken, receive, urgent } = tcpOf(peer);
-  if (urgentOut === null || urgentOut.at >= taken + receive.length + count) return false;
+  if (urgentOut.at >= taken + receive.length + count) return false;
   own.urgentOut = null;
   if (urgent !== null && urgentOut.at <= urgent.at) return false;
   // As Linux: an earlier urgent byte that is next to be read is skipped now, before its mark is forgotten.
