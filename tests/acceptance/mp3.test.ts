@@ -1,49 +1,14 @@
 /** The page-fault profiler over HTTP: register, touch pages, read the samples out of the mapping. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { newSession, type Process, type Session } from "./client.ts";
+import { newSession } from "./client.ts";
+import { advance, listed, machine, monitored, newLab, openNode, PAGE, samples, status, sum, type Ended } from "./profiler.ts";
 import { startServer, type Server } from "./server.ts";
-
-const PAGE = 4096;
-const SAMPLE = 32;
-const UNUSED = 2n ** 64n - 1n;
 
 let server: Server;
 beforeAll(async () => {
   server = await startServer();
 });
 afterAll(() => server.end());
-
-const machine = (more: Record<string, unknown> = {}): Record<string, unknown> => ({ clock: "virtual", hz: 1000, ...more });
-const status = (session: Session, command: string) => session.put("/proc/mp3/status", Buffer.from(command));
-const listed = async (session: Session): Promise<string> => (await session.cat("/proc/mp3/status")).toString();
-const advance = (session: Session, ms: number) => session.json("POST", "/clock/advance", { json: { ms } });
-
-/** The device's number, as a user finds it. */
-async function major(session: Session): Promise<number> {
-  const found = /^ *(\d+) mp3$/im.exec((await session.cat("/proc/devices")).toString());
-  return Number(found![1]);
-}
-
-/** A node for the device, opened. */
-async function openNode(session: Session, process: Process): Promise<number> {
-  await process.must("mknod", { pathname: "/tmp/node", mode: "S_IFCHR|0666", dev: { major: await major(session), minor: 0 } });
-  return await process.must("openat", { pathname: "/tmp/node", flags: "O_RDWR|O_SYNC" });
-}
-
-type Sample = [jiffies: bigint, minor: bigint, major: bigint, utilisation: bigint];
-
-/** What a monitor finds in its mapping: samples up to the first unused time. */
-async function samples(process: Process, addr: string, most = 200): Promise<Sample[]> {
-  const { buf } = await process.call("load", { addr, length: most * SAMPLE });
-  const bytes = Buffer.from(buf!.base64, "base64");
-  const found: Sample[] = [];
-  for (let at = 0; at < bytes.length && bytes.readBigUInt64LE(at) !== UNUSED; at += SAMPLE) {
-    found.push([0, 8, 16, 24].map((field) => bytes.readBigUInt64LE(at + field)) as Sample);
-  }
-  return found;
-}
-
-const sum = (all: Sample[], field: number): number => all.reduce((total, one) => total + Number(one[field]), 0);
 
 test("insmod makes a list that all may write and a device without a node", async () => {
   const session = await newSession(server.url, machine());
@@ -165,139 +130,8 @@ test("the report's build: swapped fields, no errors, zeros where nothing was sam
   expect(second).toEqual([0n, 0n, 0n, 0n]);
 });
 
-interface Ended {
-  exit: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Starts a script, moves the clock on, and answers how it ended. */
-async function run(session: Session, script: string, ms: number): Promise<Ended> {
-  const reply = await session.ask("POST", "/commands", { json: { script }, wait: 0 });
-  expect(reply.status, reply.text).toBe(202);
-  await advance(session, ms);
-  const { callId } = JSON.parse(reply.text) as { callId: string };
-  return await session.json<Ended>("GET", `/calls/${callId}`, { wait: 30 });
-}
-
-test("work and monitor, as the lab runs them", async () => {
-  const session = await newSession(server.url, machine());
-  await session.insmod("mp3");
-  const made = await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && mknod node c $(grep mp3 /proc/devices | cut -d' ' -f1) 0" } });
-  expect(made).toMatchObject({ exit: 0, stderr: "" });
-
-  const [megabytes, accesses] = [20, 1000];
-  const { exit, stdout } = await run(session, `work ${megabytes} R ${accesses}`, 21_000);
-  expect(exit).toBe(0);
-  const lines = stdout.split("\n");
-  expect(lines[0]).toBe(`A work prcess starts (configuration: ${megabytes} 0 ${accesses})`);
-  expect(lines.slice(1, 21)).toEqual(Array.from({ length: 20 }, (_one, at) => expect.stringMatching(new RegExp(`^\\[\\d+\\] ${at} iteration$`)) as string));
-
-  const monitored = await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && monitor" } });
-  const rows = monitored.stdout.trimEnd().split("\n");
-  expect(rows.pop()).toBe(`read ${rows.length} profiled data`);
-  expect(rows.length).toBeGreaterThanOrEqual(385);
-  expect(rows.length).toBeLessThanOrEqual(400);
-  const columns = rows.map((row) => row.split(" ").map(Number));
-  const steps = columns.slice(1).map(([at], index) => at! - columns[index]![0]!);
-  expect(Math.min(...steps)).toBe(51);
-  // Distinct pages of so many stores at random: P(1-(1-1/P)^n).
-  const pages = megabytes * 256;
-  const distinct = pages * (1 - (1 - 1 / pages) ** (20 * accesses));
-  const minor = columns.reduce((total, [, faults]) => total + faults!, 0);
-  expect(Math.abs(minor - distinct) / distinct).toBeLessThan(0.02);
-  expect(columns.every(([, , majorFaults]) => majorFaults === 0)).toBe(true);
-
-  // What was read is gone.
-  expect(await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && monitor" } })).toMatchObject({ stdout: "read 0 profiled data\n" });
-});
-
-test("the programs refuse what they cannot do", async () => {
-  const session = await newSession(server.url, machine());
-  const refused: [script: string, stdout: string, exit: number][] = [
-    ["work 0 R 5", "memsize shall be between 1 and 1024\n", 255],
-    ["work 8 R 0", "naccess shall be >=1\n", 255],
-    ["monitor", "file open error. node\n", 255],
-    ["ssmpipe 1 1", "ssmpipe must take 4 parameters!\n", 1],
-  ];
-  for (const [script, stdout, exit] of refused) {
-    expect(await session.json<Ended>("POST", "/commands", { json: { script } }), script).toMatchObject({ exit, stdout });
-  }
-});
-
-/** The samples that the handout's monitor prints, a row each. */
-async function monitored(session: Session, program = "monitor"): Promise<number[][]> {
-  const { stdout } = await session.json<Ended>("POST", "/commands", { json: { script: `cd /tmp && ${program}` } });
-  const rows = stdout.trimEnd().split("\n");
-  expect(rows.pop()).toBe(`read ${rows.length} profiled data`);
-  return rows.map((row) => row.split(" ").map(Number));
-}
-
-const total = (rows: number[][], field: number): number => rows.reduce((sum, row) => sum + row[field]!, 0);
-/** Pages of so many that `stores` stores at random touch. */
-const distinct = (pages: number, stores: number): number => pages * (1 - (1 - 1 / pages) ** stores);
-
-/** The value that comes most often. */
-function mode(values: number[]): number {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
-}
-
-async function newLab(more: Record<string, unknown>): Promise<Session> {
-  const session = await newSession(server.url, machine(more));
-  await session.insmod("mp3");
-  await session.json<Ended>("POST", "/commands", { json: { script: "cd /tmp && mknod node c $(grep mp3 /proc/devices | cut -d' ' -f1) 0" } });
-  return session;
-}
-
-test("work 200 R 10000 alone: a sample each 51 jiffies, and every page that was touched is one minor fault", async () => {
-  const session = await newLab({ ramMiB: 256, swapMiB: 0 });
-  const { stdout } = await run(session, "work 200 R 10000", 22_000);
-  expect(stdout.split("\n")).toHaveLength(22);
-  const rows = await monitored(session);
-  expect(rows.length).toBeGreaterThanOrEqual(385);
-  expect(rows.length).toBeLessThanOrEqual(400);
-  const steps = rows.slice(1).map(([at], index) => at! - rows[index]![0]!);
-  expect(Math.min(...steps)).toBeGreaterThanOrEqual(50);
-  expect(mode(steps)).toBe(51);
-  expect(Math.abs(total(rows, 1) / distinct(51_200, 200_000) - 1)).toBeLessThan(0.02);
-  expect(Math.abs(total(rows, 1) / 50_170 - 1)).toBeLessThan(0.02);
-  expect(total(rows, 2)).toBe(0);
-
-  // Bursts once a second, each with fewer pages that are new than the one before: by e^(-10000/51200).
-  const bursts: number[] = [];
-  for (const [index, [, faults]] of rows.entries()) {
-    if (faults === 0) continue;
-    if (index > 0 && rows[index - 1]![1]! > 0) bursts[bursts.length - 1]! += faults!;
-    else bursts.push(faults!);
-  }
-  expect(bursts).toHaveLength(20);
-  const decay = (bursts[15]! / bursts[0]!) ** (1 / 15);
-  expect(Math.abs(decay / Math.exp(-10_000 / 51_200) - 1)).toBeLessThan(0.02);
-});
-
-test("two works: random beside random faults 1.35 times as often as random beside local, and takes as long where memory is enough", async () => {
-  const runs: { minor: number; major: number; span: number }[] = [];
-  for (const second of ["R", "L"]) {
-    const session = await newLab({ ramMiB: 256, swapMiB: 0 });
-    const { exit } = await run(session, `work 100 R 4883 & work 100 ${second} 977; wait`, 24_000);
-    expect(exit).toBe(0);
-    const rows = await monitored(session);
-    runs.push({ minor: total(rows, 1), major: total(rows, 2), span: rows.at(-1)![0]! - rows[0]![0]! });
-  }
-  const [random, local] = runs as [typeof runs[0], typeof runs[0]];
-  expect(Math.abs(random.minor / (distinct(25_600, 97_660) + distinct(25_600, 19_540)) - 1)).toBeLessThan(0.01);
-  // Of ten accesses of a local program two touch anything.
-  expect(Math.abs(local.minor / (distinct(25_600, 97_660) + distinct(25_600, 3_908)) - 1)).toBeLessThan(0.01);
-  expect(Math.abs(random.minor / local.minor - 1.35)).toBeLessThan(0.03);
-  expect([random.major, local.major]).toEqual([0, 0]);
-  expect(random.span).toBeGreaterThanOrEqual(19_000);
-  expect(Math.abs(random.span / local.span - 1)).toBeLessThan(0.02);
-});
-
 test("the list by command lines, as the handout has it", async () => {
-  const session = await newLab({});
+  const session = await newLab(server.url, {});
   const { stdout } = await session.json<Ended>("POST", "/commands", {
     json: { script: "ls -l /proc/mp3/status; grep -i mp3 /proc/devices; sleep 1000 & echo \"R $!\" > /proc/mp3/status; cat /proc/mp3/status; echo $!; kill -9 $!; echo garbage > /proc/mp3/status" }, wait: 5,
   });
@@ -312,7 +146,7 @@ test("the list by command lines, as the handout has it", async () => {
 });
 
 test("a write that cannot be read is EFAULT, and an empty one EINVAL; what a driver maps is inherited", async () => {
-  const session = await newLab({});
+  const session = await newLab(server.url, {});
   const process = await session.process();
   const fd = await process.must("openat", { pathname: "/proc/mp3/status", flags: "O_RDWR" });
   expect(await process.call("write", [fd, "0x1000", 8])).toMatchObject({ errno: "EFAULT" });
@@ -372,4 +206,26 @@ test("the report's build adds what the task before added for one that is gone", 
   const [first] = await samples(worker, view as unknown as string, 128);
   expect(first![2]).toBe(16n);
   expect(await listed(session)).toBe(`${worker.pid}\n${doomed.pid}\n`);
+});
+
+test("a caller's own loads and stores wait for the disk by themselves, and are counted as major", async () => {
+  const session = await newLab(server.url, { ramMiB: 8, swapMiB: 16 });
+  const [worker, monitor] = [await session.process({ comm: "work" }), await session.process({ comm: "monitor" })];
+  const pages = 1200;
+  const { ret: area } = await worker.call("mmap", { length: pages * PAGE, prot: "PROT_READ|PROT_WRITE", flags: "MAP_PRIVATE|MAP_ANONYMOUS" });
+  const fd = await monitor.must("openat", { pathname: "/tmp/node", flags: "O_RDWR|O_SYNC" });
+  const { ret: view } = await monitor.call("mmap", { length: 128 * PAGE, prot: "PROT_READ", flags: "MAP_SHARED", fd });
+  const each = (call: (addr: string) => { call: string; args: Record<string, unknown> }) =>
+    Array.from({ length: pages }, (_, page) => call(`0x${(BigInt(area as unknown as string) + BigInt(page * PAGE)).toString(16)}`));
+  await status(session, `R ${worker.pid}`);
+  await worker.mustBatch(each((addr) => ({ call: "store", args: { addr, buf: "x" } })));
+  const loaded = await worker.mustBatch(each((addr) => ({ call: "load", args: { addr, length: 1 } })));
+  expect(loaded.every(({ buf }) => buf?.text === "x")).toBe(true);
+  await advance(session, 60);
+  const found = await samples(monitor, view as unknown as string);
+  expect(sum(found, 1)).toBeGreaterThanOrEqual(pages);
+  expect(sum(found, 2)).toBeGreaterThan(pages / 2);
+  const fields = (await session.cat(`/proc/${worker.pid}/stat`)).toString().split(" ").map(Number);
+  expect([fields[9], fields[11]]).toEqual([sum(found, 1), sum(found, 2)]);
+  expect((await session.cat("/proc/vmstat")).toString()).toMatch(/^pswpin [1-9]\d{2,}$/m);
 });
