@@ -78,7 +78,7 @@ function udpText(k: Kernel): string {
     const { localAddr, localPort, peerAddr, peerPort } = socket.inet;
     const text = `${String(localPort % 1024).padStart(5)}: ${address(localAddr, localPort)} ${address(peerAddr, peerPort)} ${hex(socket.sk, 2)} `
       + `00000000:${hex(socket.udp.allocated, 8)} 00:00000000 00000000 ${String(socket.uid).padStart(5)} ${"0".padStart(8)} ${socket.ino} 2 `
-      + `${socketPointer(k, socket.id)} 0`;
+      + `${socketPointer(k, socket.id)} ${socket.udp.drops}`;
     lines.push(text.padEnd(UDP_WIDTH));
   }
   return `${lines.join("\n")}\n`;

@@ -1,5 +1,5 @@
 /** The open file of a socket: its operations, and the inode in sockfs. */
-import { EBADF, EMFILE, ENFILE, ENOTSOCK } from "../abi/errno.ts";
+import { EBADF, EMFILE, ENFILE, ENOTSOCK, ENOTTY } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import { MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET } from "../abi/socket.ts";
 import { S_IFSOCK } from "../abi/stat.ts";
@@ -15,6 +15,7 @@ import type { Task } from "../sched/task.ts";
 import { sleepOn } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { socketRelease } from "./create.ts";
+import { interfaceIoctl } from "./if_ioctl.ts";
 import { kernelMessage, userMessage } from "./message.ts";
 import { protocolOf } from "./proto.ts";
 import { dropControl } from "./scm.ts";
@@ -95,7 +96,8 @@ fileOperations(OPS, {
   },
   ioctl(k, task, file, request, arg) {
     const socket = socketOf(k, file.private);
-    return protocolOf(socket).ioctl(k, task, socket, request, arg);
+    const result = protocolOf(socket).ioctl(k, task, socket, request, arg);
+    return result === -ENOTTY ? interfaceIoctl(k, task, socket, request, arg) : result;
   },
   release(k, task, file) {
     const socket = socketOf(k, file.private);

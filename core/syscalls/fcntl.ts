@@ -90,7 +90,7 @@ function setFlags(k: Kernel, task: Task, file: OpenFile, flags: number): number 
   return 0;
 }
 
-function ownerNumber({ owner }: OpenFile): number {
+export function ownerNumber({ owner }: OpenFile): number {
   if (owner === null || owner.pid === 0) return 0;
   return owner.type === F_OWNER_PGRP ? -owner.pid : owner.pid;
 }

@@ -1,9 +1,11 @@
 /** ioctl(2): what every file knows, and then the file's own. */
 import { EBADF, EFAULT, EINVAL, EISDIR, ENOTTY, EOPNOTSUPP, EPERM, EXDEV } from "../abi/errno.ts";
 import { FASYNC, O_NONBLOCK } from "../abi/fcntl.ts";
-import { FIBMAP, FICLONE, FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE, FS_IOC_FIEMAP } from "../abi/ioctl.ts";
+import {
+  FIBMAP, FICLONE, FIGETBSZ, FIOASYNC, FIOCLEX, FIOGETOWN, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE, FIOSETOWN, FS_IOC_FIEMAP, SIOCGPGRP, SIOCSPGRP,
+} from "../abi/ioctl.ts";
 import { CAP_SYS_RAWIO } from "../abi/capability.ts";
-import { isDirectory, isRegular, isSymlink } from "../abi/stat.ts";
+import { isDirectory, isRegular, isSocket, isSymlink } from "../abi/stat.ts";
 import { fget, setCloexec } from "../fs/fd_table.ts";
 import { opsOf, type Addr, type OpenFile } from "../fs/file.ts";
 import { fileIoctl } from "../fs/held.ts";
@@ -16,6 +18,7 @@ import { capable } from "../sched/cred.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { fdNumber, int32 } from "./args.ts";
+import { ownerNumber, setOwner } from "./fcntl.ts";
 import { ioctlArg, ioctlRequest } from "./file_args.ts";
 import type { Rows } from "./row.ts";
 
@@ -81,6 +84,13 @@ function sysIoctl(k: Kernel, task: Task, [fd, request, arg]: [number, number, Ad
     case FIGETBSZ: return writeInt(k, task, arg, blockSize(k, inode));
     case FICLONE: return cloneFrom(k, task, file, inode, int32(arg));
     case FS_IOC_FIEMAP: return -EOPNOTSUPP;
+  }
+  if (isSocket(inode.mode)) {
+    if (request === FIOSETOWN || request === SIOCSPGRP) {
+      const who = readInt(k, task, arg);
+      return who === null ? -EFAULT : setOwner(k, task, file, who);
+    }
+    if (request === FIOGETOWN || request === SIOCGPGRP) return writeInt(k, task, arg, ownerNumber(file));
   }
   if (request === FIBMAP && isRegular(inode.mode)) return capable(task, CAP_SYS_RAWIO) ? -EINVAL : -EPERM;
   if (request === FIONREAD && isRegular(inode.mode)) return writeInt(k, task, arg, Number(BigInt.asIntN(32, BigInt(inode.size) - BigInt(file.pos))));

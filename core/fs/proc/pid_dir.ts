@@ -12,7 +12,7 @@ import { ptraceMayAccess, taskOwner } from "./access.ts";
 import { fdNumbers, fdPlace, fdinfoPlace } from "./pid_fd.ts";
 import { directory, entry, file, link, type Place } from "./place.ts";
 import { pidRows, procPidDir, type PidRow } from "./registry.ts";
-import { staticPlace } from "./static_dir.ts";
+import { directoriesBelow, listNames, namesBelow, staticPlace } from "./static_dir.ts";
 
 /** Inode numbers of processes lie above those of the static files; each thread has room for its rows and descriptors. */
 const PID_INO = 0x10_0000_0000_0000;
@@ -135,9 +135,8 @@ function dirPlace(
       return directory(ino, mode, () => ptraceMayAccess(k, ctx, task) ? namedEntries([...maps.keys()], place) : -EACCES, owner);
     }
     case "net": {
-      const place = staticPlace(k, ["net", ...below].join("/"), ctx);
-      if (below.length > 0 || place === null) return place;
-      return directory(ino, mode, () => place.list?.() ?? []);
+      if (below.length > 0) return staticPlace(k, ["net", ...below].join("/"), ctx);
+      return directory(ino, mode, () => listNames(k, "net", namesBelow(k, "net"), ctx), { ...owner, nlink: 2 + directoriesBelow(k, "net") });
     }
     case "ns": {
       const nsLink = (ns: string): Place | null => {

@@ -34,7 +34,7 @@ function rootPlace(k: Kernel, ctx: WalkContext): Place {
     }
     return entries;
   };
-  return directory(ROOT_INO, 0o555, list, { nlink: 2 + directoriesBelow(k, "") + groups.size });
+  return directory(ROOT_INO, 0o555, list, { nlink: 2 + directoriesBelow(k, "") - Number(ctx.tid !== 0) + groups.size });
 }
 
 /** What is at `key` now, or null. */

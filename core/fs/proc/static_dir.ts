@@ -65,8 +65,9 @@ export function listNames(k: Kernel, path: string, names: string[], ctx: WalkCon
   return entries;
 }
 
-/** What a path that does not begin with a process leads to. */
+/** What a path that does not begin with a process leads to. The network of a process is below it; a view is nobody's, and finds it here. */
 export function staticPlace(k: Kernel, path: string, ctx: WalkContext): Place | null {
+  if (path === "net" && ctx.tid !== 0) return link(staticIno("net"), () => "self/net", { size: 8 });
   const row = procRows.get(path);
   return row === undefined ? dynamicPlace(k, path, () => listNames(k, path, namesBelow(k, path), ctx)) : rowPlace(k, path, row, ctx);
 }
