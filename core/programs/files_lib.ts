@@ -4,7 +4,8 @@ import { O_CLOEXEC, O_DIRECTORY } from "../abi/fcntl.ts";
 import { decodeDirents } from "../abi/dirent.ts";
 import { bytesName } from "../fs/names.ts";
 import { enter, NEXT, to, type StepResult } from "../sched/steps.ts";
-import { BUFFER_SIZE, programSteps, type Proc } from "./proc.ts";
+import { BUFFER_SIZE, mainOf, programSteps, type Proc } from "./proc.ts";
+import { isTraced, traceMark } from "./trace.ts";
 
 /** No tool keeps more of a file in its head. */
 const SLURP_MAX = 16 << 20;
@@ -111,7 +112,8 @@ const execSteps = programSteps<ExecLocals>("lib.exec", {
   try: (p, { argv, env, places, next, result }) => {
     if (next >= places.length) return result;
     const file = p.lay(new Uint8Array([...places[next], "\0"].map((char) => char.charCodeAt(0))));
-    return p.sys("execve", file, p.layStrings(argv), p.layStrings(env));
+    const trace = mainOf(p.k, p.task)?.trace ?? null;
+    return p.sys("execve", file, p.layStrings(argv), p.layStrings(isTraced(trace, p.task) ? [...env, traceMark(trace)] : env));
   },
   failed: (p, l) => {
     if (p.ret === -ENOEXEC) {

@@ -14,6 +14,7 @@ import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type S
 import type { Task } from "../sched/task.ts";
 import { answerCall } from "../syscalls/answer.ts";
 import { signalSteps, sys } from "../syscalls/enter.ts";
+import { isTraced, tells, traceLine, withoutMark, type Trace } from "./trace.ts";
 
 /** A program's variables lie here: strings and structures of the call under way, and behind them its buffers. */
 export const DATA_BASE = 0x5555_554f_0000;
@@ -41,8 +42,8 @@ export interface MainLocals {
   err: string;
   /** stdout is a terminal: lines leave as they end. */
   tty: boolean;
-  /** strace started it: every call is told on stderr. `call` is one under way, of the frame at that depth. */
-  tracing: boolean;
+  /** strace watches it: calls are told on stderr. `call` is one under way, of the frame at that depth. */
+  trace: Trace | null;
   call: { nr: number; regs: (number | bigint)[]; depth: number } | null;
   /** The errno of a write to stdout that failed, 0 for none. */
   failed: number;
@@ -58,7 +59,7 @@ function ownMain(task: Task): MainLocals | null {
 }
 
 /** The same of any of the program's threads: the first one has it, and takes it along as it ends. */
-function mainOf(k: Kernel, task: Task): MainLocals | null {
+export function mainOf(k: Kernel, task: Task): MainLocals | null {
   const own = ownMain(task);
   if (own !== null || task.tid === task.tgid) return own;
   const first = k.state.sched.tasks.get(task.tgid);
@@ -137,7 +138,7 @@ export class Proc<L = unknown> {
     });
     const result = sys(this.k, this.task, this.frame, name, regs);
     const main = ownMain(this.task);
-    if (main?.tracing === true && !this.isStderr()) {
+    if (main !== null && isTraced(main.trace, this.task) && tells(main.trace, name) && !this.isStderr()) {
       main.call = { nr: this.k.tables.syscallNames.get(name)?.x86_64 ?? -1, regs, depth: this.task.frames.length };
       if (result === NEXT) this.traced();
     }
@@ -152,13 +153,13 @@ export class Proc<L = unknown> {
   /** Tells of the traced call that this frame has made, once it is over. */
   traced(): void {
     const main = ownMain(this.task);
-    if (main?.call == null || main.call.depth !== this.task.frames.length) return;
+    if (main?.call == null || main.trace === null || main.call.depth !== this.task.frames.length) return;
     const { nr, regs } = main.call;
     main.call = null;
     const answer = answerCall(this.k, this.task, nr, regs, this.frame.ret, 0);
     const line = "strace" in answer && typeof answer.strace === "string" ? answer.strace : "";
     const equals = line.lastIndexOf(" = ");
-    main.err += `${line.slice(0, equals).padEnd(39)}${line.slice(equals)}\n`;
+    if (isTraced(main.trace, this.task)) main.err += traceLine(main.trace, this.task, withoutMark(line.slice(0, equals)), line.slice(equals + 3));
   }
 
   /** Puts bytes into the program's memory, for the calls of this step. */

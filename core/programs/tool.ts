@@ -5,6 +5,7 @@ import { assert } from "../lib/assert.ts";
 import { enter, NEXT, type StepTable } from "../sched/steps.ts";
 import { listProgram } from "./image.ts";
 import { DATA_BASE, DATA_SIZE, flush, MAIN, programSteps, type MainLocals, type Proc, type ToolStep } from "./proc.ts";
+import { execLine, isTraced, takeTrace, tells, traceLine } from "./trace.ts";
 
 /** From the arguments to the first frame's locals; a number is the status of a tool that has nothing to do. */
 export type ToolBegin<L> = (p: Proc, args: string[]) => L | number;
@@ -38,15 +39,11 @@ export function findTool(name: string): Tool | undefined {
   return tools.get(name);
 }
 
-/** What strace leaves in the environment of the program that it starts. */
-export const TRACED = "_STRACE=1";
-
 export function mainLocals(tool: string, argv: string[], env: string[]): MainLocals {
   const [path = ""] = argv;
   // A login shell's name begins with a dash.
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/^-/, "");
-  const tracing = env.includes(TRACED);
-  return { tool, name, tracing, call: null, argv: [...argv], env: env.filter((entry) => entry !== TRACED), out: "", err: "", tty: false, failed: 0, status: 0 };
+  return { tool, name, ...takeTrace(env), call: null, argv: [...argv], out: "", err: "", tty: false, failed: 0, status: 0 };
 }
 
 const TCGETS = 0x5401;
@@ -54,7 +51,10 @@ const TERMIOS_SIZE = 60;
 
 /** The life of every program: its memory, its tool, its last output, its end. */
 programSteps<MainLocals>(MAIN, {
-  memory: (p) => p.sys("mmap", DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+  memory: (p, main) => {
+    if (isTraced(main.trace, p.task) && tells(main.trace, "execve")) p.err(execLine(p.k, p.task, main.trace, main.argv, main.env));
+    return p.sys("mmap", DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  },
   terminal: (p) => (p.ret < 0 ? p.sys("exit_group", 127) : p.sys("ioctl", 1, TCGETS, { room: TERMIOS_SIZE })),
   run: (p, main) => {
     main.tty = p.ret === 0;
@@ -70,7 +70,7 @@ programSteps<MainLocals>(MAIN, {
   },
   ended: (p, main) => {
     main.status = p.ret < 0 ? 1 : p.ret & 255;
-    if (main.tracing) p.err(`${`exit_group(${main.status})`.padEnd(39)} = ?\n`);
+    if (isTraced(main.trace, p.task) && tells(main.trace, "exit_group")) p.err(traceLine(main.trace, p.task, `exit_group(${main.status})`, "?"));
     return enter(flush, { ret: 0 });
   },
   flushed: (p, main) => {

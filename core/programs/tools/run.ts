@@ -279,7 +279,7 @@ tool<XargsLocals>("xargs", "bin", (p, args) => {
     const argv = l.replace === "" ? [...l.argv, ...part] : l.argv.map((word) => word.replaceAll(l.replace, part[0] ?? ""));
     return execvp(p, argv);
   },
-  failed: (p, { argv }) => p.sys("exit_group", cannotRun(p, argv[0])),
+  failed: (p, { argv }) => cannotRun(p, argv[0]),
   wait: (p, { pid }) => p.sys("wait4", pid, { room: 4 }, 0, 0),
   waited: (p, l) => {
     l.ran = true;

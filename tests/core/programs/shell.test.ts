@@ -168,6 +168,22 @@ test("strace tells a program's calls, and how it ended", () => {
   expect(shell.sh("strace insmod ksocket.ko 2>&1 | grep finit")).toMatchObject({ stdout: "finit_module(3, \"\", 0)                  = 0\n" });
 });
 
+test("strace goes on through execve, follows children with -f, and tells the calls that -e names", () => {
+  const told = (script: string) => shell.sh(script).stderr.split("\n");
+  const one = told("strace -e trace=execve,openat,exit_group sh -c '(cat /dev/null); cat /dev/zero_'");
+  expect(one[0]).toMatch(/^execve\("\/bin\/sh", \["sh", "-c", .*\], \["HOME=\/root", .*"\]\) = 0$/);
+  expect(one.some((line) => /^(\[pid|openat.*\/dev\/null)/.test(line))).toBe(false); // a child's
+  expect(one).toEqual(expect.arrayContaining([
+    expect.stringMatching(/^execve\("\/bin\/cat", \["cat", "\/dev\/zero_"\], .* = 0$/),
+    "openat(AT_FDCWD, \"/dev/zero_\", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)", "+++ exited with 1 +++",
+  ]));
+  expect(one.join("\n")).not.toContain("_STRACE");
+  const all = told("strace -f -e openat sh -c '(cat /dev/null); cat /dev/null'").filter((line) => line.includes("openat"));
+  expect(all).toEqual([expect.stringMatching(/^\[pid +\d+\] openat\(.* = 3$/), expect.stringMatching(/^openat\(.* = 3$/)]);
+  expect(shell.sh("strace env | grep -c STRACE").stdout).toBe("0\n");
+  expect(shell.sh("strace -e nosuch true; strace nosuch; strace; echo a | xargs nosuch").stderr).toBe("strace: invalid system call 'nosuch'\nstrace: can't execute 'nosuch': No such file or directory\n+++ exited with 127 +++\nstrace: must have PROG [ARGS]\nxargs: can't execute 'nosuch': No such file or directory\n");
+});
+
 describe("a command that sleeps", () => {
   test("survives a snapshot in the middle of its pipeline", () => {
     const callId = shell.start({ script: "(echo a; sleep 5; echo b) | sed_is_not_here | cat; (echo c; sleep 5; echo d) | tr a-z A-Z | cat" });
