@@ -3,6 +3,7 @@ import type { Kernel } from "../kernel.ts";
 import { printk } from "../sched/printk.ts";
 import { ACTIVE_ANON, ACTIVE_FILE, INACTIVE_ANON, INACTIVE_FILE, UNEVICTABLE } from "./lru.ts";
 import { freePages, totalPages } from "./page_alloc.ts";
+import { slabPages } from "./slabinfo.ts";
 import { freeSwapPages, swapPages } from "./swap.ts";
 import { freeBlocks } from "./buddy.ts";
 
@@ -18,7 +19,8 @@ export function showMem(k: Kernel): void {
   tell(`active_anon:${on(ACTIVE_ANON)} inactive_anon:${on(INACTIVE_ANON)} isolated_anon:0`);
   tell(` active_file:${on(ACTIVE_FILE)} inactive_file:${on(INACTIVE_FILE)} isolated_file:0`);
   tell(` unevictable:${on(UNEVICTABLE)} dirty:0 writeback:0`);
-  tell(` slab_reclaimable:0 slab_unreclaimable:${used.slab}`);
+  const slab = slabPages(k);
+  tell(` slab_reclaimable:${slab.reclaimable} slab_unreclaimable:${slab.unreclaimable}`);
   tell(` mapped:${used.shmem + used.file} shmem:${used.shmem} pagetables:${used.table}`);
   tell(" sec_pagetables:0 bounce:0");
   tell(" kernel_misc_reclaimable:0");

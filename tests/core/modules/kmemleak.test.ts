@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { freePages } from "../../../core/mm/page_alloc.ts";
 import "../../../core/labs/testmodules/leaks.ts";
+import { bootAgain, copy, expectSame, replay } from "../../helpers/replay.ts";
 import { Lab, type Outcome } from "./lab.ts";
 
 const FILE = "/sys/kernel/debug/kmemleak";
@@ -192,4 +193,18 @@ describe("a module that asks for what there is not", () => {
     lab.insmod("leaktest", "stray=1");
     expect(lines(lab).filter((line) => line.includes("object pointer"))).toEqual([]);
   });
+});
+
+test("replayed, and restored between any two inputs, it is the same", async () => {
+  const lab = await Lab.boot();
+  lab.insmod("leaktest", "kmalloc=5000 vmalloc=9000 pages=1 cache=1 drop=3 leak=1 zero=1 huge=1");
+  lab.machine.advance(6000);
+  echo(lab, "scan");
+  lab.rmmod("leaktest");
+  lab.insmod("leaktest", "kmalloc=10 vmalloc=1");
+  echo(lab, "clear");
+  lab.rmmod("leaktest");
+  const { machine } = lab;
+  expectSame(machine.kernel, replay(bootAgain(machine), machine.journal));
+  expectSame(machine.kernel, replay(bootAgain(machine), machine.journal, copy));
 });
