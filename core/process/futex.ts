@@ -78,11 +78,17 @@ function waitersOf(k: Kernel, key: string): FutexWaiter[] {
 
 /** Wakes up to `count` of those that wait for `key`, one at least as Linux does; how many, or -EINVAL at one that wants to own the word. */
 function wakeKey(k: Kernel, key: string, count: number, bitset: number): number {
+  const owners = ownersKey(key);
+  const { futexWaiters } = k.state.process;
   let woken = 0;
-  for (const waiter of waitersOf(k, key)) {
-    if (waiter.key !== key) return -EINVAL;
-    if ((waiter.bitset & bitset) === 0) continue;
-    removeWaiter(k, waiter);
+  for (let at = 0; at < futexWaiters.length;) {
+    const waiter = futexWaiters[at];
+    if (waiter.key === owners) return -EINVAL;
+    if (waiter.key !== key || (waiter.bitset & bitset) === 0) {
+      at++;
+      continue;
+    }
+    futexWaiters.splice(at, 1);
     wake(k, waiter.queue);
     if (++woken >= count) break;
   }

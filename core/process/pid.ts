@@ -9,14 +9,18 @@ const RESERVED_PIDS = 300;
 /** A number that no task, process group or session has; they are given in order and reused after PID_MAX. */
 export function allocPid(k: Kernel): number {
   const { sched } = k.state;
-  const taken = new Set<number>();
-  for (const { pgid, sid } of sched.groups.values()) taken.add(pgid).add(sid);
   for (;;) {
     const pid = sched.nextPid++;
     if (sched.nextPid >= PID_MAX) sched.nextPid = RESERVED_PIDS;
     // A kernel thread that somebody still asks about keeps its number.
-    if (!sched.tasks.has(pid) && !taken.has(pid) && !sched.kthreads.has(pid)) return pid;
+    if (!sched.tasks.has(pid) && !sched.kthreads.has(pid) && !names(k, pid)) return pid;
   }
+}
+
+/** Whether a process group or session has the number, though its leader may be gone. */
+function names(k: Kernel, pid: number): boolean {
+  for (const { pgid, sid } of k.state.sched.groups.values()) if (pgid === pid || sid === pid) return true;
+  return false;
 }
 
 /** The thread group that a pid argument names; null when there is none, or the number is that of another thread. */

@@ -91,8 +91,7 @@ export function pthreadJoin(thread: number): StepResult {
 
 /** A word of the program's memory; where it cannot be read, the program is about to die of it. */
 function word(p: Proc, addr: number): number {
-  const found = load32(p, addr);
-  return found === false ? 0 : found;
+  return load32(p, addr) || 0;
 }
 
 /** A mutex's word: free, held, held and somebody waits. */
