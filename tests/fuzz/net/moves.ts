@@ -148,7 +148,11 @@ export class Moves {
     const { bytes, done } = isByteStream(socket) ? this.streams.send(socket, act.size, about) : this.datagrams.send(socket, act.size);
     if (socket.udp !== null) world.target = socket.inet?.peerPort ?? 0;
     if (act.kind === "write") world.call(task, "writev", { fd: chosen.fd, iov: halves(bytes, act.flags) }, done, about);
-    else world.call(task, "sendto", { sockfd: chosen.fd, buf: base64(bytes), flags: sendFlags(act.flags) }, done, about);
+    else {
+      const urgent = socket.tcp !== null && often(act.flags, 10, 3);
+      if (urgent) this.streams.urgent(socket);
+      world.call(task, "sendto", { sockfd: chosen.fd, buf: base64(bytes), flags: `${sendFlags(act.flags)}${urgent ? "|MSG_OOB" : ""}` }, done, about);
+    }
   }
 
   private sendmsg(task: Task, fds: Fd[], act: Act): void {
@@ -189,6 +193,7 @@ export class Moves {
     const flags = [peeks ? "MSG_PEEK" : "", all ? "MSG_WAITALL" : "", cuts ? "MSG_TRUNC" : "", often(act.flags, 4, 60) ? "MSG_DONTWAIT" : ""].filter((one) => one !== "").join("|") || "0";
     const about: About = { what: "receive", socket: socket.id };
     // A peek for many bytes waits until a part of them is there.
+    if (socket.tcp?.urgent != null && often(act.flags, 11, 40)) return world.call(task, "recvfrom", { sockfd: chosen.fd, len: 1, flags: "MSG_OOB" });
     const done = stream ? this.streams.receive(socket, about, peeks, cuts) : this.datagrams.receive(socket, count, peeks, cuts);
     if (act.kind === "read") world.call(task, "read", { fd: chosen.fd, count }, done, about);
     else if (act.kind === "take") {
@@ -198,7 +203,8 @@ export class Moves {
 
   private option(task: Task, { fd, socket }: Fd, { size, flags }: Act): void {
     const sol = (optname: string, optval: Json): void => this.world.call(task, "setsockopt", { sockfd: fd, level: "SOL_SOCKET", optname, optval });
-    switch (flags % 9) {
+    switch (flags % 10) {
+      case 9: return sol("SO_OOBINLINE", size % 2);
       case 0: return sol("SO_REUSEADDR", size % 2);
       case 1: return sol("SO_REUSEPORT", size % 2);
       case 2: return sol("SO_LINGER", { l_onoff: size % 3 === 0 ? 0 : 1, l_linger: size % 2 });

@@ -1,6 +1,6 @@
 /** What Linux's poll would say of a file, and whether anybody sleeps who has no reason to. */
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../../../core/abi/epoll.ts";
-import { SOCK_DGRAM } from "../../../core/abi/socket.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../../../core/abi/epoll.ts";
+import { SOCK_DGRAM, SOL_SOCKET, SO_OOBINLINE } from "../../../core/abi/socket.ts";
 import type { EpollItem } from "../../../core/fs/eventpoll.ts";
 import { opsOf } from "../../../core/fs/file.ts";
 import type { Kernel } from "../../../core/kernel.ts";
@@ -12,6 +12,7 @@ import {
 import { windowOf } from "../../../core/net/tcp_window.ts";
 import { Fault, type Pending, type World } from "./world.ts";
 
+const INLINE = `${SOL_SOCKET}:${SO_OOBINLINE}`;
 const READ = POLLIN | POLLRDNORM;
 const WRITE = POLLOUT | POLLWRNORM;
 
@@ -24,6 +25,7 @@ export function socketMask(k: Kernel, socket: Socket): number {
     let mask = ended | (sk === TCP_CLOSE ? POLLHUP : 0);
     if (sk === TCP_SYN_SENT || sk === TCP_SYN_RECV) return mask;
     if (readable(k, socket)) mask |= READ;
+    if ((socket.tcp.urgent?.byte ?? -1) >= 0) mask |= POLLPRI;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || writeable(k, socket)) mask |= WRITE;
     return mask;
   }
@@ -39,8 +41,12 @@ export function socketMask(k: Kernel, socket: Socket): number {
 
 /** tcp_epollin_ready: as much as SO_RCVLOWAT asks for, or no room for more. */
 function readable(k: Kernel, socket: Socket): boolean {
-  const waiting = socket.tcp?.receive.length ?? 0;
-  return waiting >= socket.options.rcvLowat || (waiting > 0 && windowOf(k, socket) <= 536);
+  const { tcp } = socket;
+  if (tcp === null) return false;
+  const waiting = tcp.receive.length;
+  // A marked byte that is next is skipped, unless it is read in line (SO_OOBINLINE).
+  const beside = tcp.urgent !== null && tcp.urgent.at === tcp.taken && socket.options.stored.get(INLINE) !== 1 ? 1 : 0;
+  return waiting >= socket.options.rcvLowat + beside || (waiting > 0 && windowOf(k, socket) <= 536);
 }
 
 function writeable(k: Kernel, { tcp, options }: Socket): boolean {

@@ -111,6 +111,12 @@ export class Streams {
     };
   }
 
+  /** The stream carries urgent bytes, which readers may skip: the kernel's own counts are held against each other, not these. */
+  urgent(socket: Socket): void {
+    const stream = this.out(socket);
+    if (stream !== null) stream.lost = stream.mixed = true;
+  }
+
   killed(about: About): void {
     const stream = this.under.get(about);
     this.under.delete(about);
