@@ -8,6 +8,9 @@ export const MKDEV = (major: number, minor: number): number => ((major << MINORB
 export const MAJOR = (dev: number): number => dev >>> MINORBITS;
 export const MINOR = (dev: number): number => dev & MINORMASK;
 
+/** The disk that swap lies on (virtblk). */
+export const VDA = MKDEV(254, 0);
+
 /** What user space gets in st_dev and st_rdev: the low byte of the minor, then the major, then the rest of the minor. */
 export function newEncodeDev(dev: number): number {
   const minor = MINOR(dev);

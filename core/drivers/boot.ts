@@ -1,8 +1,8 @@
 /** Devices at boot: the numbers that a default kernel registers, and those devices that exist here. */
 import { ENODEV } from "../abi/errno.ts";
-import { MKDEV } from "../abi/dev_t.ts";
+import { MKDEV, VDA } from "../abi/dev_t.ts";
 import { MS_NOEXEC, MS_NOSUID, MS_RELATIME } from "../abi/mount.ts";
-import { S_IFDIR } from "../abi/stat.ts";
+import { S_IFBLK, S_IFDIR } from "../abi/stat.ts";
 import { makeDirectories } from "../fs/boot.ts";
 import { attachMount, newSuperBlock } from "../fs/mount.ts";
 import { assert } from "../lib/assert.ts";
@@ -10,6 +10,7 @@ import { PTY_MAX } from "./pty.ts";
 import type { Kernel } from "../kernel.ts";
 import { cdevAdd, registerChrdevRegion } from "../fs/char_dev.ts";
 import { classCreate, deviceCreate } from "../fs/class.ts";
+import { devtmpfsCreate } from "../fs/devtmpfs.ts";
 import { debugfsCreateFile } from "../fs/debugfs/debugfs.ts";
 import { fileOperations } from "../fs/file.ts";
 import { bootMisc, miscRegister } from "../fs/misc.ts";
@@ -61,5 +62,6 @@ export function bootDrivers(k: Kernel): void {
   }
   cdevAdd(k, MKDEV(136, 0), PTY_MAX, "pts");
   mountPts(k);
+  if (k.state.machine.swapMiB > 0) devtmpfsCreate(k, "vda", 0o660, VDA, S_IFBLK);
   for (const { minor, name, node } of MISC) miscRegister(k, { minor, name, ops: "absent", node });
 }

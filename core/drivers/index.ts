@@ -3,6 +3,7 @@ import "../fs/char_dev.ts";
 import "../fs/debugfs/debugfs.ts";
 import "../fs/misc.ts";
 import "../fs/proc/index.ts";
+import "../fs/sysfs/block.ts";
 import "../fs/sysfs/devices.ts";
 import "../fs/sysfs/kernel_dir.ts";
 import "../fs/sysfs/sysfs.ts";

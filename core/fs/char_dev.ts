@@ -147,5 +147,5 @@ fileOperations("chrdev", { open: openChrdev });
 export function devicesText(k: Kernel): string {
   let text = "Character devices:\n";
   for (const { major, name } of k.state.drivers.regions) text += `${String(major).padStart(3)} ${name}\n`;
-  return `${text}\nBlock devices:\n259 blkext\n`;
+  return `${text}\nBlock devices:\n${k.state.machine.swapMiB > 0 ? "254 virtblk\n" : ""}259 blkext\n`;
 }

@@ -54,10 +54,10 @@ function nodeMode(k: Kernel, path: string, mode: number): number {
 }
 
 /**
- * Makes the node `path` below /dev with the directories on the way. `mode` 0 is 0600. Answers its inode id, or 0 when a
- * file of that name is there already: it stays as it is.
+ * Makes the node `path` below /dev with the directories on the way. `mode` 0 is 0600, `type` S_IFCHR or S_IFBLK. Answers its
+ * inode id, or 0 when a file of that name is there already: it stays as it is.
  */
-export function devtmpfsCreate(k: Kernel, path: string, mode: number, dev: number): number {
+export function devtmpfsCreate(k: Kernel, path: string, mode: number, dev: number, type: number = S_IFCHR): number {
   const sb = superBlock(k);
   if (sb === null) return 0;
   let parent = dentryOf(k, sb.root as number);
@@ -65,7 +65,7 @@ export function devtmpfsCreate(k: Kernel, path: string, mode: number, dev: numbe
   for (const part of parts.slice(0, -1)) parent = childOf(k, parent, part) ?? enter(k, sb, parent, part, S_IFDIR | 0o755, 0);
   const name = parts[parts.length - 1];
   if (childOf(k, parent, name) !== null || inodeOf(k, parent.inode).entries === null) return 0;
-  return enter(k, sb, parent, name, S_IFCHR | nodeMode(k, path, mode), dev).inode;
+  return enter(k, sb, parent, name, type | nodeMode(k, path, mode), dev).inode;
 }
 
 /** Removes a node that devtmpfsCreate made, and directories that it leaves empty. One that somebody put in its place stays. */

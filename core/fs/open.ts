@@ -172,7 +172,8 @@ function truncateOpened(k: Kernel, task: Task, opened: Opened): void {
   notifyFile(k, opened.file, IN_MODIFY);
 }
 
-function mayOpen(k: Kernel, ctx: WalkContext, node: Node, mask: number, flags: number): number {
+/** Whether a place may be opened: 0 or the errno (may_open). */
+export function mayOpen(k: Kernel, ctx: WalkContext, node: Node, mask: number, flags: number): number {
   const { inode, mnt } = node;
   switch (inode.mode & S_IFMT) {
     case S_IFLNK: return -ELOOP;
@@ -201,8 +202,9 @@ function openingOps(inode: Inode): string {
     case S_IFDIR: return "directory";
     case S_IFCHR: return "chrdev";
     case S_IFIFO: return "fifo";
-    // As Linux: a socket's name is for bind and connect; there are no block devices here.
+    // As Linux: a socket's name is for bind and connect.
     case S_IFSOCK: return "";
+    // Differs from Linux: the one disk is for swap alone, and no program reads it: its node opens like one without a device.
     default: return "";
   }
 }

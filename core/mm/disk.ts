@@ -25,3 +25,20 @@ export function writeDiskPage(k: Kernel): void {
 export function waitForDisk(k: Kernel): void {
   waitForIo(k, k.state.mm.diskFreeNs);
 }
+
+export interface DiskStats {
+  reads: number;
+  writes: number;
+  /** Pages that the disk has yet to do. */
+  inFlight: number;
+  /** What one page takes, ns. */
+  pageNs: number;
+}
+
+/** What the disk has done since boot, a page a request. */
+export function diskStats(k: Kernel): DiskStats {
+  const { events, diskFreeNs } = k.state.mm;
+  const pageNs = costs(k).diskPageNs;
+  const behind = Math.max(0, diskFreeNs - now(k));
+  return { reads: events.pswpin, writes: events.pswpout, inFlight: pageNs === 0 ? 0 : Math.ceil(behind / pageNs), pageNs };
+}

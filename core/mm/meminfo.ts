@@ -6,7 +6,7 @@ import { commitLimitPages } from "./accounting.ts";
 import { freePages, totalPages } from "./page_alloc.ts";
 import { slabPages } from "./slabinfo.ts";
 import { ACTIVE_ANON, ACTIVE_FILE, INACTIVE_ANON, INACTIVE_FILE, UNEVICTABLE } from "./lru.ts";
-import { freeSwapPages, swapPages } from "./swap.ts";
+import { partitionPages, swapInfo } from "./swap.ts";
 import type { MmState } from "./state.ts";
 
 const KB_PER_PAGE = PAGE_SIZE / 1024;
@@ -29,6 +29,7 @@ export function meminfoText(k: Kernel): string {
   const { mm, machine } = k.state;
   const { anon, file, shmem, table } = mm.used;
   const slab = slabPages(k);
+  const swap = swapInfo(k);
   const lists = mm.lru.map(({ count }) => count);
   let vmallocPages = 0;
   for (const area of mm.vmalloc.values()) vmallocPages += area.frames.length;
@@ -41,7 +42,7 @@ export function meminfoText(k: Kernel): string {
     ["Active(anon)", lists[ACTIVE_ANON]], ["Inactive(anon)", lists[INACTIVE_ANON]],
     ["Active(file)", lists[ACTIVE_FILE]], ["Inactive(file)", lists[INACTIVE_FILE]],
     ["Unevictable", lists[UNEVICTABLE]], ["Mlocked", lockedPages(mm)],
-    ["SwapTotal", swapPages(k)], ["SwapFree", freeSwapPages(k)], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
+    ["SwapTotal", swap.total], ["SwapFree", swap.free], ["Zswap", 0], ["Zswapped", 0], ["Dirty", 0], ["Writeback", 0],
     ["AnonPages", anon], ["Mapped", mappedPages(mm)], ["Shmem", shmem],
     ["KReclaimable", slab.reclaimable], ["Slab", slab.reclaimable + slab.unreclaimable], ["SReclaimable", slab.reclaimable],
     ["SUnreclaim", slab.unreclaimable],
@@ -115,10 +116,12 @@ export function vmstatText(k: Kernel): string {
   return VMSTAT.map((name) => `${name} ${values[name] ?? 0}\n`).join("");
 }
 
-/** /proc/swaps: one partition when the machine has swap. */
+/** /proc/swaps: the one partition while it is on, or on its way off. */
 export function swapsText(k: Kernel): string {
   const head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
-  if (k.state.machine.swapMiB === 0) return head;
-  const [size, used] = [swapPages(k), swapPages(k) - freeSwapPages(k)].map((pages) => pages * KB_PER_PAGE);
-  return `${head}/dev/vda                                partition\t${size}\t\t${used}${used < 10_000_000 ? "\t" : ""}\t-2\n`;
+  const { on, leaving, name, priority, slots } = k.state.mm.swap;
+  if (!on && leaving === 0) return head;
+  const [size, used] = [partitionPages(k), slots.size].map((pages) => pages * KB_PER_PAGE);
+  const path = name.replace(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  return `${head}${path.padEnd(39)} partition\t${size}\t\t${used}\t\t${priority}\n`;
 }

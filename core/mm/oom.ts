@@ -42,12 +42,13 @@ function candidates(k: Kernel): Candidate[] {
   for (const group of sched.groups.values()) {
     const leader = sched.tasks.get(group.threads[0]);
     const space = leader === undefined ? undefined : mm.spaces.get(leader.mm);
-    if (leader === undefined || space === undefined || group.tgid === 1 || group.oomScoreAdj === OOM_SCORE_ADJ_MIN) continue;
+    if (leader === undefined || space === undefined || group.tgid === 1) continue;
+    if (group.oomScoreAdj === OOM_SCORE_ADJ_MIN && !isOrigin(k, group)) continue;
     found.push({ group, space, comm: leader.comm, uid: leader.cred.uid, points: oomBadness(k, group, space) });
   }
   // Whoever asks comes first where vm.oom_kill_allocating_task says so.
   const asking = mm.vm.oomKillAllocatingTask !== 0 ? (current(k)?.tgid ?? 0) : 0;
-  const rank = ({ group }: Candidate): number => (group.tgid === asking ? 1 : 0);
+  const rank = ({ group }: Candidate): number => (isOrigin(k, group) ? 2 : group.tgid === asking ? 1 : 0);
   return found.sort((a, b) => rank(b) - rank(a) || b.points - a.points || b.group.tgid - a.group.tgid);
 }
 
@@ -63,16 +64,23 @@ export function outOfMemory(k: Kernel): boolean {
     if (enough()) return true;
   }
   for (const victim of all) {
-    if (isDying(victim.group) || !hasPrivatePages(victim.space)) continue;
+    const origin = isOrigin(k, victim.group);
+    if (isDying(victim.group) || (!origin && !hasPrivatePages(victim.space))) continue;
     report(k, all, victim);
     for (const other of all) if (other.space === victim.space) sendSignal(k, other.group.tgid, SIGKILL);
     mm.events.oomKill++;
     reap(k, victim.space);
     const { group, comm, space } = victim;
     printk(k, 6, `oom_reaper: reaped process ${group.tgid} (${comm}), now ${rssText(space)}`);
-    if (enough()) return true;
+    // Without the page that it asked for, swapoff ends, and memory can be had again.
+    if (enough() || origin) return true;
   }
   return false;
+}
+
+/** Whoever takes swap off is killed before all others: it is he who needs all that memory (oom_task_origin). */
+function isOrigin({ state: { mm } }: Kernel, { threads }: ThreadGroup): boolean {
+  return mm.swap.leaving !== 0 && threads.includes(mm.swap.leaving);
 }
 
 function isDying(group: ThreadGroup): boolean {

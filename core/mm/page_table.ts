@@ -130,6 +130,36 @@ export function forEachPte(
   }
 }
 
+export interface SwapEntry {
+  table: Uint32Array;
+  index: number;
+  addr: number;
+}
+
+/** The first entry at or behind `start` whose page is in swap; null when there is none before `end`. */
+export function nextSwapEntry(mm: MmState, space: AddressSpace, start: number, end: number): SwapEntry | null {
+  if (space.pgd === 0) return null;
+  for (let addr = start; addr < end;) {
+    let table = tableOf(mm, space.pgd);
+    let span = PGD_SPAN;
+    for (; span > PTE_SPAN; span /= 512) {
+      const index = ((addr / span) & 511) * 2;
+      const low = table[index];
+      if (low === 0) break;
+      table = tableOf(mm, ptePfn(low, table[index + 1]));
+    }
+    const stop = (Math.floor(addr / Math.max(span, PMD_SPAN)) + 1) * Math.max(span, PMD_SPAN);
+    if (span > PTE_SPAN) {
+      addr = stop;
+      continue;
+    }
+    for (let index = pteIndex(addr); addr < stop; addr += PAGE_SIZE, index += 2) {
+      if (isSwapEntry(table[index])) return { table, index, addr };
+    }
+  }
+  return null;
+}
+
 /**
  * Frees the tables that map nothing but [start, end), whose entries are all clear. Tables that also map something
  * outside [floor, ceiling), where the neighbouring VMAs begin, stay (free_pgtables).

@@ -1,7 +1,7 @@
 /** What must hold of the lists that reclaim walks, and of swap. */
 import type { Kernel } from "../kernel.ts";
 import { mappingsOf } from "./rmap.ts";
-import { swapPages } from "./swap.ts";
+import { partitionPages } from "./swap.ts";
 
 /** What is broken, a sentence each; `named`: how often each slot is named by entries and shared memory. */
 export function reclaimInvariants(k: Kernel, named: Map<number, number>): string[] {
@@ -57,7 +57,7 @@ function checkPages(k: Kernel, wrong: string[]): void {
 /** Slots are counted, and those of the cache are their frames'. */
 function checkSlots(k: Kernel, named: Map<number, number>, wrong: string[]): void {
   const { mm } = k.state;
-  const { slots, free, next } = mm.swap;
+  const { on, leaving, slots, free, next } = mm.swap;
   let cached = 0;
   for (const [slot, { refs, pfn, bytes, few }] of slots) {
     if (refs !== (named.get(slot) ?? 0)) wrong.push(`slot ${slot} counts ${refs} names, ${named.get(slot) ?? 0} are found`);
@@ -69,7 +69,9 @@ function checkSlots(k: Kernel, named: Map<number, number>, wrong: string[]): voi
   }
   if (cached !== mm.swap.cached) wrong.push(`${mm.swap.cached} pages are counted in the swap cache, ${cached} are`);
   for (const slot of named.keys()) if (!slots.has(slot)) wrong.push(`slot ${slot} is free and named`);
-  if (slots.size + free.length !== next - 1 || slots.size > swapPages(k)) {
-    wrong.push(`${slots.size} slots in use and ${free.length} free ones are not the ${next - 1} that were used, of ${swapPages(k)}`);
+  if (slots.size + free.length !== next - 1 || slots.size > partitionPages(k)) {
+    wrong.push(`${slots.size} slots in use and ${free.length} free ones are not the ${next - 1} that were used, of ${partitionPages(k)}`);
   }
+  if (on && leaving !== 0) wrong.push(`swap is on and task ${leaving} takes it off`);
+  if (!on && leaving === 0 && next !== 1) wrong.push(`swap is off and has ${slots.size} slots in use of ${next - 1}`);
 }

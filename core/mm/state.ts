@@ -112,7 +112,7 @@ export function mmInit(machine: Machine): MmState {
     reservedPages: reservedPagesOf(machine),
     frames: [], freeFrames: [],
     used: { anon: 0, file: 0, shmem: 0, table: 0, slab: 0, kernel: 0 },
-    lru: lruInit(), swap: swapInit(), diskFreeNs: 0,
+    lru: lruInit(), swap: swapInit(machine), diskFreeNs: 0,
     watermarks: watermarks(vm, pages), kswapd: 0, kswapdFailures: 0,
     spaces: new Map(), nextSpace: 1,
     shmem: new Map(), nextShmem: 1,

@@ -1,9 +1,13 @@
 /** Swap: slots on the disk that hold pages which memory had no room for, and the cache of those that are in both (mm/swapfile.c). */
 import { must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
+import type { Machine } from "../machine.ts";
 import { frameOf, putFrame } from "./page_alloc.ts";
 import { viewBytes, type PageContent } from "./page_content.ts";
 import type { MmState } from "./state.ts";
+
+/** The first partition that was turned on without a priority. */
+export const DEFAULT_PRIORITY = -2;
 
 export interface SwapSlot extends PageContent {
   /** Page-table entries and shared memory that name the slot. */
@@ -15,6 +19,14 @@ export interface SwapSlot extends PageContent {
 }
 
 export interface SwapState {
+  /** Whether pages may go there (SWP_WRITEOK). */
+  on: boolean;
+  /** Tid of who takes it off and brings all pages back meanwhile, 0 for nobody. */
+  leaving: number;
+  /** As /proc/swaps shows it: -2 where swapon was not told. */
+  priority: number;
+  /** The path that it was turned on by. */
+  name: string;
   /** Slots in use, by number from 1; slot 0 is the header of the partition. */
   slots: Map<number, SwapSlot>;
   /** Freed slots, the last one first; and the first that was never used. */
@@ -24,17 +36,29 @@ export interface SwapState {
   cached: number;
 }
 
-export function swapInit(): SwapState {
-  return { slots: new Map(), free: [], next: 1, cached: 0 };
+/** The one partition is on from boot, if the machine has it. */
+export function swapInit({ swapMiB }: Machine): SwapState {
+  return { on: swapMiB > 0, leaving: 0, priority: DEFAULT_PRIORITY, name: "/dev/vda", slots: new Map(), free: [], next: 1, cached: 0 };
 }
 
-/** Pages that swap has room for: the first one of the partition is its header. */
-export function swapPages(k: Kernel): number {
+/** Pages that the partition has room for: the first one is its header. */
+export function partitionPages(k: Kernel): number {
   return Math.max(0, k.state.machine.swapMiB * 256 - 1);
 }
 
+/** Pages that swap has room for while it is on (total_swap_pages). */
+export function swapPages(k: Kernel): number {
+  return k.state.mm.swap.on ? partitionPages(k) : 0;
+}
+
 export function freeSwapPages(k: Kernel): number {
-  return swapPages(k) - k.state.mm.swap.slots.size;
+  return k.state.mm.swap.on ? partitionPages(k) - k.state.mm.swap.slots.size : 0;
+}
+
+/** What is told of swap: on its way off it is as large as what is still in it, all of which counts as free (si_swapinfo). */
+export function swapInfo(k: Kernel): { total: number; free: number } {
+  const { on, slots } = k.state.mm.swap;
+  return on ? { total: swapPages(k), free: freeSwapPages(k) } : { total: slots.size, free: slots.size };
 }
 
 /** Whether more than half of the slots are in use: pages that come back then leave theirs at once (vm_swap_full). */

@@ -30,7 +30,7 @@ export function shrinkLists(k: Kernel, wanted: number, by: Reclaimer): number {
 function shrinkAnon(k: Kernel, priority: number, wanted: number, by: Reclaimer): number {
   const { mm } = k.state;
   const [inactive, active] = [mm.lru[INACTIVE_ANON], mm.lru[ACTIVE_ANON]];
-  if (inactive.count + active.count === 0 || (freeSwapPages(k) === 0 && mm.swap.cached === 0)) return 0;
+  if (!mm.swap.on || inactive.count + active.count === 0 || (freeSwapPages(k) === 0 && mm.swap.cached === 0)) return 0;
   let freed = 0;
   let scan = Math.max(CLUSTER, inactive.count >> priority);
   while (scan > 0 && freed < wanted) {
@@ -125,8 +125,9 @@ function isUnevictable(k: Kernel, page: LruPage, mappings: Mapping[]): boolean {
   return page.mapping < 0 && k.state.mm.shmem.get(-page.mapping)?.locked === true;
 }
 
-/** Sends a page to swap and frees its frame; false when somebody else holds it, or swap is full. */
+/** Sends a page to swap and frees its frame; false when somebody else holds it, or swap is full or off. */
 function evict(k: Kernel, pfn: number, frame: PageFrame, page: LruPage, mappings: Mapping[]): boolean {
+  if (!k.state.mm.swap.on) return false;
   const held = page.mapping !== 0 || page.swap !== 0 ? 1 : 0;
   if (frame.refs !== frame.mapped + held || mappings.length !== frame.mapped) return false;
   return page.mapping === 0 ? evictAnon(k, pfn, frame, page, mappings) : evictShared(k, pfn, frame, page, mappings);

@@ -10,7 +10,7 @@ import { utsnameLayout } from "../abi/utsname.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { freePages, totalPages } from "../mm/page_alloc.ts";
-import { freeSwapPages, swapPages } from "../mm/swap.ts";
+import { swapInfo } from "../mm/swap.ts";
 import { accessOk, copyFromUser, copyToUser, putUser32, type Addr } from "../mm/usercopy.ts";
 import { FSHIFT, loadsNow } from "../sched/loadavg.ts";
 import { capable } from "../sched/cred.ts";
@@ -64,10 +64,11 @@ function sysSetdomainname(k: Kernel, task: Task, [name, length]: [Addr, number])
 
 function sysSysinfo(k: Kernel, task: Task, [info]: [Addr]): number {
   const { mm, sched } = k.state;
+  const swap = swapInfo(k);
   return give(k, task, info, encodeStruct(sysinfoLayout, {
     uptime: Math.ceil(boottimeNs(k) / NS_PER_SEC), loads: loadsNow(k).loads.map((load) => load * 2 ** (SI_LOAD_SHIFT - FSHIFT)),
     totalram: totalPages(mm) * PAGE_SIZE, freeram: freePages(mm) * PAGE_SIZE, sharedram: mm.used.shmem * PAGE_SIZE,
-    totalswap: swapPages(k) * PAGE_SIZE, freeswap: freeSwapPages(k) * PAGE_SIZE, procs: sched.tasks.size, mem_unit: 1,
+    totalswap: swap.total * PAGE_SIZE, freeswap: swap.free * PAGE_SIZE, procs: sched.tasks.size, mem_unit: 1,
   }));
 }
 
@@ -110,7 +111,7 @@ function sysGetcpu(k: Kernel, task: Task, [cpu, node]: [Addr, Addr]): number {
 
 /** MEMBARRIER_CMD_QUERY, and all commands of Linux 6.1 that it tells of. */
 const MEMBARRIER_QUERY = 0;
-const MEMBARRIER_COMMANDS = 0x3ff;
+const MEMBARRIER_COMMANDS = 0x1ff;
 /** Each private command by the bit of its registration, which stands one place up. */
 const MEMBARRIER_PRIVATE = 0x8 | 0x20 | 0x80;
 

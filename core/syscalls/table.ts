@@ -34,6 +34,7 @@ import { socketMsgRows } from "./socket_msg.ts";
 import { sockoptRows } from "./sockopt.ts";
 import { ssmemRows } from "./ssmem.ts";
 import { statRows } from "./stat.ts";
+import { swapRows } from "./swap.ts";
 import { timeRows } from "./time.ts";
 import { waitRows } from "./wait.ts";
 import { xattrRows } from "./xattr.ts";
@@ -42,5 +43,5 @@ export const families: Rows[] = [
   credRows, direntRows, eventfdRows, eventpollRows, fcntlRows, fdRows, futexRows, inotifyRows, ioctlRows, ipcRows,
   itimerRows, lockRows, memoryRows, miscRows, mmapRows, moduleRows, mountRows, namespaceRows, openRows, pidfdRows, pipeRows,
   pollRows, prctlRows, processRows, processVmRows, readWriteRows, resourceRows, sendfileRows, signalRows, socketRows, socketMsgRows,
-  sockoptRows, ssmemRows, statRows, timeRows, waitRows, xattrRows,
+  sockoptRows, ssmemRows, statRows, swapRows, timeRows, waitRows, xattrRows,
 ];

@@ -1,5 +1,6 @@
 /** The files of /proc that this room and those below it have; others register theirs where they are. */
 import "./cpu_files.ts";
+import "./disk_files.ts";
 import "./dynamic.ts";
 import "./irq_files.ts";
 import "./kernel_files.ts";

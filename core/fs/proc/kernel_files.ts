@@ -26,8 +26,6 @@ procFile("consoles", () => "ttyS0                -W- (EC p a)    4:64\n");
 procFile("execdomains", () => "0-0\tLinux           \t[kernel]\n");
 procFile("dma", () => " 4: cascade\n");
 procFile("fb", () => "");
-procFile("diskstats", () => "");
-procFile("partitions", () => "");
 procFile("cgroups", () => "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
 for (const name of ["acpi", "bus", "driver", "fs", "irq", "tty"]) procDir(name);
 procDir("pressure");

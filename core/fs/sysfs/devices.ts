@@ -77,12 +77,12 @@ sysfsTree("devices/virtual", (k, [className, name, ...more]) => {
 });
 
 sysfsTree("dev", (k, [kind, number, ...more]) => {
-  if (kind === undefined) return dir(["block", "char"], 2);
-  if ((kind !== "char" && kind !== "block") || more.length > 0) return null;
-  const all = kind === "char" ? [...k.state.drivers.devices.values()].filter(({ dev }) => dev !== 0) : [];
+  if (kind === undefined) return dir(["char"], 1);
+  if (kind !== "char" || more.length > 0) return null;
+  const all = [...k.state.drivers.devices.values()].filter(({ dev }) => dev !== 0);
   if (number === undefined) return dir(all.map(({ dev }) => `${MAJOR(dev)}:${MINOR(dev)}`));
   const [major, minor] = number.split(":").map(Number);
-  const device = kind === "char" ? deviceOfNumber(k, major * 2 ** 20 + minor) : undefined;
+  const device = deviceOfNumber(k, major * 2 ** 20 + minor);
   if (device === undefined || number !== `${major}:${minor}`) return null;
   return link(`../../devices/virtual/${device.className}/${device.name}`);
 });
