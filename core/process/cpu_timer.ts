@@ -12,8 +12,6 @@ export interface CpuTimer {
   lookNs: number;
 }
 
-export const DISARMED: Readonly<CpuTimer> = { expiresNs: -1, periodNs: 0, timer: 0, lookNs: 0 };
-
 /** A process that uses no CPU is looked at this rarely. */
 const IDLE_LOOK_NS = 1_000_000_000;
 

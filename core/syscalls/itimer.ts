@@ -78,13 +78,14 @@ function sysTimerCreate(k: Kernel, task: Task, [clock, sevp, timerid]: [number, 
   const group = groupOf(k, task);
   if (queuedSignals(k, task.cred.uid) >= queueLimit(k, task)) return -EAGAIN;
   const id = group.nextPosixTimer;
+  // As Linux: a number is spent even where the rest fails.
+  group.nextPosixTimer = id === INT_MAX ? 0 : id + 1;
   const event = readEvent(k, task, given, id);
   if (typeof event === "number") return event;
   if (!putUser32(k, task, timerid, id)) return -EFAULT;
   const own = ofCpu ? fullCpuClock(k, task, clock) : clock;
   if (alarm) return -EOPNOTSUPP;
   if (own === null) return -EINVAL;
-  group.nextPosixTimer = id === INT_MAX ? 0 : id + 1;
   group.posixTimers.push({
     id, clock: own, ...event,
     periodNs: 0, untilNs: -1, timer: 0, lookNs: 0, overrun: 0,

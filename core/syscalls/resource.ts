@@ -175,7 +175,8 @@ function sysSchedSetaffinity(k: Kernel, task: Task, [pid, length, mask]: [number
 }
 
 function sysSchedGetaffinity(k: Kernel, task: Task, [pid, length, mask]: [number, number, Addr]): number {
-  if (length * 8 < k.state.machine.cpus || length % 8 !== 0) return -EINVAL;
+  // As Linux: the bits are counted in an unsigned int.
+  if ((length * 8) >>> 0 < k.state.machine.cpus || length % 8 !== 0) return -EINVAL;
   const target = findTask(k, task, pid);
   if (target === null) return -ESRCH;
   const bytes = new Uint8Array(CPU_MASK_SIZE);
