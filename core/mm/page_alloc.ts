@@ -67,9 +67,11 @@ export function allocFrames(k: Kernel, count: number, use: FrameUse = "kernel"):
   if (count === 1) return allocFrame(k, { use });
   if (freePages(mm) - count < mm.watermarks.low && !ensureFree(k, count)) return 0;
   charge(k, costs(k).pageZeroNs * count);
-  let first = mm.reservedPages + mm.frames.length;
+  // As the buddy allocator: 2^n pages begin at a multiple of 2^n.
+  const align = (count & (count - 1)) === 0 ? count : 1;
+  let first = Math.ceil((mm.reservedPages + mm.frames.length) / align) * align;
   if (first + count > mm.ramPages) {
-    first = freeRun(mm, count);
+    first = freeRun(mm, count, align);
     if (first === 0) return 0;
     const taken = new Set<number>();
     for (let i = 0; i < count; i++) taken.add(first + i);
@@ -79,12 +81,13 @@ export function allocFrames(k: Kernel, count: number, use: FrameUse = "kernel"):
   return first;
 }
 
-/** The first of `count` free frames in a row, among used and never-used ones; 0 when there is none. */
-function freeRun(mm: MmState, count: number): number {
-  let run = 0;
-  for (let pfn = mm.reservedPages; pfn < mm.ramPages; pfn++) {
-    run = frameExists(mm, pfn) ? 0 : run + 1;
-    if (run === count) return pfn - count + 1;
+/** The first of `count` free frames in a row, among used and never-used ones, at a multiple of `align`; 0 when there is none. */
+function freeRun(mm: MmState, count: number, align: number): number {
+  let first = Math.ceil(mm.reservedPages / align) * align;
+  for (let pfn = first; first + count <= mm.ramPages;) {
+    if (!frameExists(mm, pfn)) {
+      if (++pfn === first + count) return first;
+    } else pfn = first = Math.floor(pfn / align) * align + align;
   }
   return 0;
 }

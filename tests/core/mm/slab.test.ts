@@ -107,7 +107,7 @@ describe("kmalloc", () => {
     expect(log(m)).toHaveLength(told);
     kfree(k, most);
     const pages = getFreePages(k, 3, "kernel");
-    expect(ksize(k, pages)).toBe(8 * 4096);
+    expect([ksize(k, pages), virtToPfn(k, pages) % 8]).toEqual([8 * 4096, 0]);
     expect(mmInvariants(k)).toEqual([]);
   });
 
@@ -120,6 +120,16 @@ describe("kmalloc", () => {
     const told = log(m).length;
     expect(kmalloc(k, 1 << 20, "kernel")).toBe(0);
     expect(log(m)).toHaveLength(told);
+    expect(mmInvariants(k)).toEqual([]);
+  });
+
+  test("sizes that are powers of two lie at multiples of themselves", () => {
+    const { k } = new MemoryMachine();
+    for (let size = 8; size <= KMALLOC_MAX; size *= 2) {
+      kmalloc(k, 24, "kernel");
+      const object = kmalloc(k, size, "kernel");
+      expect([size, kernelAddress(k, object) % BigInt(size)]).toEqual([size, 0n]);
+    }
     expect(mmInvariants(k)).toEqual([]);
   });
 
