@@ -33,3 +33,16 @@ test("the report's detach counts down once for each attachment, and then says EF
   expect(call(pid, "ssmem_attach", { id: 1, flags: 0, length: 1 }).ret).toMatch(/^0x/);
   expect(call(pid, "ssmem_detach", { addr })).toMatchObject({ ret: 0 });
 });
+
+test("the report's mappings are locked, and have no page before they are touched", () => {
+  const { m, pid, call } = machine("seed");
+  const addr = call(pid, "ssmem_attach", { id: 1, flags: 7, length: 3 * PAGE }).ret as string;
+  const faults = (): number => Number(m.text(`/proc/${pid}/stat`).split(" ")[9]);
+  expect(m.text("/proc/ssmem")).toMatch(/^ +1 +3 +0 +1$/m);
+  expect(m.text(`/proc/${pid}/status`)).toMatch(/^VmLck:\s+12 kB$/m);
+  const before = faults();
+  for (const page of [0, 1, 2, 0]) call(pid, "store", { addr: `0x${(BigInt(addr) + BigInt(page * PAGE)).toString(16)}`, buf: "x" });
+  expect(faults() - before).toBe(3);
+  expect(m.text("/proc/ssmem")).toMatch(/^ +1 +3 +1 +1$/m);
+  expect(m.broken()).toEqual([]);
+});
