@@ -1,4 +1,5 @@
 /** /proc/net/{tcp,udp,unix,sockstat}: the sockets of the machine as text (tcp_ipv4.c, udp.c, af_unix.c, net/ipv4/proc.c). */
+import { SOL_TCP, TCP_KEEPIDLE } from "../abi/socket.ts";
 import { procFile } from "../fs/proc/registry.ts";
 import type { Kernel } from "../kernel.ts";
 import { hashPointer } from "../lib/hash.ts";
@@ -11,6 +12,8 @@ const TCP_WIDTH = 149;
 const UDP_WIDTH = 127;
 /** Ticks of a clock_t. */
 const TICK_NS = 10_000_000;
+/** tcp_keepalive_time, seconds. */
+const KEEPIDLE = 7200;
 /** __SO_ACCEPTCON, and the states of struct socket. */
 const ACCEPTCON = 0x10000;
 const STATES = { unconnected: 1, connecting: 2, connected: 3, disconnecting: 4 } as const;
@@ -29,13 +32,20 @@ export function socketPointer(k: Kernel, id: number): string {
   return hashPointer(slab, { k0: k.state.machine.seed, k1: 0x736f_636b }).toString(16).padStart(16, "0");
 }
 
+/** Ticks until a silent peer is asked whether it still lives; on the loopback it answers, and the time begins again. */
+function keepAliveTicks(k: Kernel, { options, tcp }: Socket): number {
+  const idleNs = (options.stored.get(`${SOL_TCP}:${TCP_KEEPIDLE}`) ?? KEEPIDLE) * 1e9;
+  return Math.ceil((idleNs - ((now(k) - (tcp?.keptSinceNs ?? 0)) % idleNs)) / TICK_NS);
+}
+
 function tcpRow(k: Kernel, index: number, socket: Socket): string {
   const inet = inetOf(socket);
   const tcp = tcpOf(socket);
   const listening = socket.sk === TCP_LISTEN;
   const receive = listening ? tcp.acceptQueue.length : tcp.receive.length;
-  const timer = tcp.timer === 0 ? 0 : socket.sk === TCP_SYN_SENT ? 1 : 2;
-  const left = tcp.timer === 0 ? 0 : Math.max(0, Math.ceil((tcp.expiresNs - now(k)) / TICK_NS));
+  const kept = socket.options.keepAlive && tcp.timer === 0 && !listening && socket.sk !== TCP_CLOSE;
+  const timer = kept ? 2 : tcp.timer === 0 ? 0 : socket.sk === TCP_SYN_SENT ? 1 : 2;
+  const left = kept ? keepAliveTicks(k, socket) : tcp.timer === 0 ? 0 : Math.max(0, Math.ceil((tcp.expiresNs - now(k)) / TICK_NS));
   const peer = listening ? address(0, 0) : address(inet.peerAddr, inet.peerPort);
   const tail = listening ? "100 0 0 10 0" : "20 4 30 10 -1";
   const text = `${String(index).padStart(4)}: ${address(inet.localAddr, inet.localPort)} ${peer} ${hex(socket.sk, 2)} `

@@ -18,6 +18,7 @@ import { getI32, putU32, putU64 } from "../lib/bytes.ts";
 import { capable } from "../sched/cred.ts";
 import type { Task } from "../sched/task.ts";
 import { deviceByIndex, deviceByName } from "./device.ts";
+import { now } from "../time/clock.ts";
 import { protocolOf } from "./proto.ts";
 import { takeError, writeSpace, type Socket, type SocketOptions } from "./socket.ts";
 import { deferAcceptSeconds, ipNeedsValue, ipStored, socketStored, tcpStored, udpStored, type StoredOptions } from "./stored_options.ts";
@@ -73,6 +74,7 @@ function setSocketOption(k: Kernel, task: Task, socket: Socket, option: number, 
   const name = booleans[option];
   if (option === SO_REUSEPORT && value !== 0 && socket.inet === null) return -EOPNOTSUPP;
   if (name !== undefined) {
+    if (option === SO_KEEPALIVE && socket.tcp !== null && !options.keepAlive) socket.tcp.keptSinceNs = now(k);
     (options as unknown as Record<string, boolean>)[name] = value !== 0;
     return 0;
   }

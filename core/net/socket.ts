@@ -72,6 +72,8 @@ export interface Tcp {
   urgent: Urgent | null;
   /** What the reader took since a time, and the most that it took in a round trip. */
   measure: { copied: number; most: number; sinceNs: number };
+  /** Since when SO_KEEPALIVE counts the time without a word from the peer. */
+  keptSinceNs: number;
   /** A FIN waits behind `send`. */
   finQueued: boolean;
   /** The peer's FIN has come, or the connection was closed after it began (SOCK_DONE). */
@@ -252,7 +254,7 @@ export function newSocket(k: Kernel, given: { family: number; type: number; prot
     tcp: tcp ? {
       peer: 0, parent: 0, backlog: 0, acceptQueue: [], send: byteQueue(), receive: byteQueue(),
       written: 0, taken: 0, urgentOut: null, urgent: null,
-      measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
+      measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, keptSinceNs: 0, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
     } : null,
     udp: given.proto === "udp" ? { queue: [], errors: [], allocated: 0, drops: 0, corked: null } : null,
     unix: null,

@@ -8,6 +8,7 @@ import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { wake } from "../sched/wait_queue.ts";
+import { now } from "../time/clock.ts";
 import { timerCallback } from "../time/timer.ts";
 import { bindEndpoint, endpoint, familyOf, inetGetname, routeTo, sourceOf, type Endpoint } from "./inet_addr.ts";
 import { loopbackXmit } from "./loopback.ts";
@@ -152,7 +153,7 @@ function synArrives(k: Kernel, socket: Socket): void {
   if (listener === null) {
     // A socket that connects to its own address meets its own SYN (simultaneous open).
     if (inet.localAddr === inet.peerAddr && inet.localPort === inet.peerPort) {
-      establish(socket, socket.id);
+      establish(k, socket, socket.id);
       return closeShut(k, socket);
     }
     return resetArrived(k, socket);
@@ -165,7 +166,7 @@ function synArrives(k: Kernel, socket: Socket): void {
   replaceTimeWait(k, { addr: inet.peerAddr, port: inet.peerPort }, { addr: inet.localAddr, port: inet.localPort });
   const child = newChild(k, listener, socket);
   queue.acceptQueue.push(child.id);
-  establish(socket, child.id);
+  establish(k, socket, child.id);
   dataReady(k, listener);
   stateChange(k, socket);
   closeShut(k, child);
@@ -186,9 +187,10 @@ timerCallback("tcp.syn", (k, id) => {
   tcpDone(k, socket);
 });
 
-function establish(socket: Socket, peer: number): void {
+function establish(k: Kernel, socket: Socket, peer: number): void {
   socket.sk = TCP_ESTABLISHED;
   tcpOf(socket).peer = peer;
+  tcpOf(socket).keptSinceNs = now(k);
   if (!socket.options.stored.has("sndbuf")) socket.options.sndbuf = SNDBUF_ESTABLISHED;
 }
 
@@ -209,7 +211,7 @@ function newChild(k: Kernel, listener: Socket, client: Socket): Socket {
   child.shutdown = listener.shutdown;
   tcpOf(child).parent = listener.id;
   k.state.net.mib.tcpPassiveOpens++;
-  establish(child, client.id);
+  establish(k, child, client.id);
   return child;
 }
 

@@ -54,3 +54,15 @@ test("a connection from a bound port takes the place of its like in TIME_WAIT, o
   }
   expect(m.broken()).toEqual([]);
 });
+
+test("SO_KEEPALIVE is a timer of two hours in /proc/net/tcp, or of what TCP_KEEPIDLE says", async () => {
+  const m = await Sockets.boot();
+  const [client] = m.connection();
+  const timers = (): string[] => m.tcp().map((line) => line.split(/\s+/)[5]).sort();
+  expect(timers()).toEqual(["00:00000000", "00:00000000", "00:00000000"]);
+  m.ok("setsockopt", { sockfd: client, level: "SOL_SOCKET", optname: "SO_KEEPALIVE", optval: 1 });
+  m.advance(10);
+  expect(timers()).toEqual(["00:00000000", "00:00000000", "02:000AFC7F"]);
+  m.ok("setsockopt", { sockfd: client, level: "SOL_TCP", optname: "TCP_KEEPIDLE", optval: 10 });
+  expect(timers()[2]).toBe("02:000003E7");
+});
