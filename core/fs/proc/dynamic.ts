@@ -104,11 +104,15 @@ export function dynamicPlace(k: Kernel, path: string, list: Place["list"]): Plac
   return file(ino, entry.mode, "proc.entry", view === undefined ? undefined : () => view(k), { uid, gid });
 }
 
+/** The entry that an inode's place is about: the network is found below each process. */
+function entryAt(k: Kernel, key: string): DynamicEntry | undefined {
+  return k.state.drivers.procEntries.get(key.replace(/^\d+\/(task\/\d+\/)?(?=net\/)/, ""));
+}
+
 /** The operations behind an open file, or null once its entry is gone. */
 function behind(k: Kernel, openFile: OpenFile): FileOperations | null {
-  const { openEntries, procEntries } = k.state.drivers;
-  const entry = procEntries.get(inodeOf(k, openFile.inode).key);
-  if (entry === undefined || entry.id !== openEntries.get(openFile.id)) return null;
+  const entry = entryAt(k, inodeOf(k, openFile.inode).key);
+  if (entry === undefined || entry.id !== k.state.drivers.openEntries.get(openFile.id)) return null;
   return operationsOf(k, entry);
 }
 
@@ -129,7 +133,7 @@ const ALWAYS = { mask: POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM, queues: [] };
 /** Open files of modules' entries: every call goes through to the module's operations as long as the entry is there. */
 fileOperations("proc.entry", {
   open: (k, task, openFile, inode) => {
-    const entry = k.state.drivers.procEntries.get(inode.key);
+    const entry = entryAt(k, inode.key);
     if (entry === undefined) return -ENOENT;
     k.state.drivers.openEntries.set(openFile.id, entry.id);
     const result = behind(k, openFile)?.open?.(k, task, openFile, inode) ?? 0;

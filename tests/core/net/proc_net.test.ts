@@ -54,3 +54,14 @@ test("/proc/net is the network of whoever looks", async () => {
   m.ok("openat", { dirfd: "AT_FDCWD", pathname: "/proc/net/tcp", flags: "O_RDONLY" });
   m.ok("openat", { dirfd: "AT_FDCWD", pathname: "/proc/self/net/dev", flags: "O_RDONLY" });
 });
+
+test("a module's file in /proc/net opens by every way to it", async () => {
+  const m = await Sockets.boot();
+  const module = m.ok("openat", { pathname: "/lib/modules/6.1.0-syslab/corrected/drop_tcp_socket.ko", flags: "O_RDONLY" });
+  m.ok("finit_module", { fd: module, param_values: "", flags: 0 });
+  for (const pathname of ["/proc/net/drop_tcp_sock", "/proc/self/net/drop_tcp_sock", `/proc/${m.pid}/task/${m.pid}/net/drop_tcp_sock`]) {
+    const fd = m.ok("openat", { dirfd: "AT_FDCWD", pathname, flags: "O_WRONLY" });
+    m.ok("write", { fd, buf: "127.0.0.1:1 127.0.0.1:2\n" });
+    m.ok("close", { fd });
+  }
+});
