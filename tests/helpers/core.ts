@@ -6,7 +6,7 @@ import type { Kernel } from "../../core/kernel.ts";
 import { callRecord, processView } from "../../core/read.ts";
 import type { Machine } from "./trace/player.ts";
 
-type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<One, "atNs"> & { atNs?: number } : never) : never;
+export type Unstamped = Input extends infer One ? (One extends { atNs: number } ? Omit<One, "atNs"> & { atNs?: number } : never) : never;
 
 /** One call of `handle`: what was fed, and what came back. */
 export interface Fed {
