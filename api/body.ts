@@ -52,7 +52,7 @@ export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
       chunks = null; // arrived: the close that follows is no failure
       arriving -= length;
     });
-    req.on("error", reject);
+    req.on("error", () => {}); // it is closed next, and that tells
     req.on("close", () => {
       if (chunks !== null) refuse(new Problem(400, "invalid", "The body ended before its length."));
     });

@@ -112,3 +112,18 @@ test("the documentation refuses as the rest does", async () => {
   expectProblem(await send("POST /docs/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"), 405, "not-found");
   expectProblem(await send(get("/docsx")), 404, "not-found");
 });
+
+test("a client that goes away in the middle of a body has made a mistake, not we", async () => {
+  const { hostname, port } = new URL(service.url);
+  const answered = async (status: number) => {
+    const { text } = await service.ask("get", "/metrics");
+    return Number(new RegExp(`^http_request_duration_seconds_count\\{method="PUT",route="[^"]*",status="${status}"\\} (\\d+)`, "m").exec(text)?.[1] ?? 0);
+  };
+  const socket = connect(Number(port), hostname);
+  await new Promise((resolve) => socket.once("connect", resolve));
+  socket.write(`PUT ${session.path}/fs/tmp/x HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${session.token}\r\nContent-Length: 100\r\n\r\nhalf`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.resetAndDestroy();
+  while ((await answered(400)) + (await answered(500)) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(await answered(500)).toBe(0);
+});
