@@ -187,7 +187,7 @@ export class MemoryWalk {
   /** What is in use, for the comparison of beginning and end. */
   held(): Json {
     const { mm, ipc, labs } = this.k.state;
-    return { used: { ...mm.used }, free: freePages(mm), spaces: mm.spaces.size, shmem: mm.shmem.size, promised: mm.committedPages, vmas: mm.vmaCount, inodes: mm.mappedInodes.size, shm: ipc.shm.size,
+    return { used: { ...mm.used }, free: freePages(mm), spaces: mm.spaces.size, shmem: mm.shmem.size, promised: mm.committedPages, vmas: mm.vmaCount, inodes: mm.mappedInodes.size, shm: ipc.shm.size, swap: mm.swap.slots.size, cached: mm.swap.cached,
       ssmem: (labs.get("ssmem") as { segments: Map<number, unknown> } | undefined)?.segments.size ?? 0 };
   }
 

@@ -12,7 +12,7 @@ const ACTS = [
   "anon", "anon", "anon", "shared", "file", "private", "memfd", "shm", "ssmem", "ssmem", "munmap", "mprotect", "move", "resize", "shrink",
   "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "touch", "store", "store", "store", "store", "load", "load", "load", "load", "load", "load", "clear",
   "pwrite", "pread", "peer", "truncate", "dontneed", "free", "remove", "pageout", "pageout", "cold", "willneed", "populate", "forking", "mlock", "munlock", "fork", "fork", "fork", "exit",
-  "shmrm",
+  "shmrm", "shmlock", "heap",
 ] as const;
 
 const MOST_PROCESSES = 6;
@@ -55,6 +55,8 @@ export class MemoryActs {
       case "fork": this.fork(process); break;
       case "exit": this.exit(process); break;
       case "shmrm": this.removeSegment(process); break;
+      case "shmlock": this.lockSegment(process); break;
+      case "heap": this.heap(process); break;
       default: this.advise(process, act);
     }
   }
@@ -84,11 +86,14 @@ export class MemoryActs {
     const prot = chance.of([3, 3, 3, 3, 1, 0, 2, 5, 7]);
     const ofFile = act === "file" || act === "private";
     const populated = act !== "private" && chance.below(8) === 0;
-    const flags = `${shared ? "MAP_SHARED" : "MAP_PRIVATE"}${ofFile ? "" : "|MAP_ANONYMOUS"}|MAP_FIXED${populated ? "|MAP_POPULATE" : ""}${chance.below(6) === 0 ? "|MAP_NORESERVE" : ""}`;
+    const locked = act !== "private" && chance.below(20) === 0 && count <= 40;
+    const flags = `${shared ? "MAP_SHARED" : "MAP_PRIVATE"}${ofFile ? "" : "|MAP_ANONYMOUS"}|MAP_FIXED${locked ? "|MAP_LOCKED" : ""}${populated ? "|MAP_POPULATE" : ""}${chance.below(6) === 0 ? "|MAP_NORESERVE" : ""}`;
     const pgoff = ofFile ? chance.below(FILE_PAGES) : 0;
     const args: { [name: string]: Json } = { addr: hex(page), length: count * PAGE, prot, flags };
     if (!this.w.did(process, "mmap", ofFile ? { ...args, fd: 3, offset: pgoff * PAGE } : args, hex(page))) return;
-    this.mapped(process, page, count, { prot, shared, store: ofFile ? file : shared ? newStore("zero", count) : null, pgoff });
+    this.mapped(process, page, count, { prot, shared, store: ofFile ? file : shared ? newStore("zero", count) : null, pgoff, locked, resident: locked && !this.w.isShort() });
+    // What could not be had, or may not be touched, is not there for all its lock.
+    if (locked) for (const one of among(process.pages, page, count)) one.resident &&= faultOf(one, false) === null;
   }
 
   /** A memory file that lives as long as its mapping. */
@@ -131,6 +136,25 @@ export class MemoryActs {
     if (segments.length === 0) return;
     const [{ id }] = segments.splice(chance.below(segments.length), 1);
     this.w.call(process, "shmctl", { shmid: id, cmd: "IPC_RMID" });
+  }
+
+  /** A segment whose pages stay in memory, or no longer. */
+  private lockSegment(process: Process): void {
+    const { segments, chance } = this.w;
+    if (segments.length > 0) this.w.did(process, "shmctl", { shmid: chance.of(segments).id, cmd: chance.of(["SHM_LOCK", "SHM_UNLOCK"]) }, 0);
+  }
+
+  /** The break moves by some pages; what is in the way leaves it where it is. */
+  private heap(process: Process): void {
+    const now = this.w.call(process, "brk", { addr: 0 });
+    if (now === null) return;
+    const from = pageOf(now);
+    const to = from + this.w.chance.below(60) - 20;
+    const answer = this.w.call(process, "brk", { addr: hex(to) });
+    if (answer === null || answer.ret === hex(from)) return;
+    this.w.same("brk", answer.ret, hex(to));
+    if (to > from) this.mapped(process, from, to - from, { prot: 3, shared: false, store: null });
+    else unmapped(process.pages, to, from - to);
   }
 
   private readonly ssmemStores = new Map<number, Store>();
