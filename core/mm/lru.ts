@@ -5,6 +5,7 @@ import type { MmState } from "./state.ts";
 
 export const INACTIVE_ANON = 0;
 export const ACTIVE_ANON = 1;
+/** Pages of files that are on a disk, and those that MADV_FREE gave away. */
 export const INACTIVE_FILE = 2;
 export const ACTIVE_FILE = 3;
 /** Locked in memory: nobody looks at them (LRU_UNEVICTABLE). */
@@ -25,6 +26,8 @@ export interface LruPage {
   next: number;
   /** It was found accessed once since it came to the list (PG_referenced). */
   referenced: boolean;
+  /** Its process gave it away until it writes to it again (MADV_FREE): reclaim drops it, and it never goes to swap. */
+  lazy: boolean;
   /** Written since it was read from the disk, by an entry that is gone (PG_dirty). */
   dirty: boolean;
   /** Whose page it is: an inode's id, or less than 0 for a shared memory object; 0 for an anonymous page. */
@@ -70,7 +73,7 @@ export function lruDel(mm: MmState, pfn: number, page: LruPage): void {
 /** A fresh page, the frame's, that may be reclaimed from now on: it begins as inactive (folio_add_lru). */
 export function lruAdd(mm: MmState, pfn: number, frame: PageFrame, mapping: number, index: number): void {
   assert(frame.lru === null, `page frame ${pfn} is on a list already`);
-  const page: LruPage = { list: 0, prev: 0, next: 0, referenced: false, dirty: true, mapping, index, swap: 0 };
+  const page: LruPage = { list: 0, prev: 0, next: 0, referenced: false, lazy: false, dirty: true, mapping, index, swap: 0 };
   frame.lru = page;
   link(mm, pfn, page, INACTIVE_ANON);
 }

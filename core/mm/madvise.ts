@@ -17,7 +17,7 @@ import { faultPage } from "./fault.ts";
 import { pageAlign } from "./mmap.ts";
 import { changeFlags } from "./mprotect.ts";
 import { forEachPte, PTE_ACCESSED, PTE_SPECIAL, ptePfn, ptePresent } from "./page_table.ts";
-import { deactivatePage, reclaimPage } from "./vmscan.ts";
+import { deactivatePage, markLazy, reclaimPage } from "./vmscan.ts";
 import { punchShmem } from "./shmem.ts";
 import { unmapShmemRange } from "./unmap_mapping.ts";
 import { spaceOf, type AddressSpace } from "./space.ts";
@@ -85,15 +85,20 @@ function adviseVma(k: Kernel, task: Task, space: AddressSpace, vma: Vma, start: 
     case MADV_REMOVE: return removePages(k, task, vma, start, end);
     case MADV_POPULATE_READ: case MADV_POPULATE_WRITE: return populatePages(k, task, space, vma, start, end, advice === MADV_POPULATE_WRITE);
     case MADV_DONTNEED: case MADV_DONTNEED_LOCKED: return dropPages(k, space, vma, start, end, advice);
-    case MADV_FREE:
-      // Differs from Linux: the pages go at once, not when memory is short.
-      return vma.ops !== "" ? -EINVAL : dropPages(k, space, vma, start, end, advice);
+    case MADV_FREE: return givePages(k, space, vma, start, end);
     case MADV_COLD: case MADV_PAGEOUT: return coolPages(k, space, vma, start, end, advice === MADV_PAGEOUT);
     case MADV_COLLAPSE: return vma.ops !== "" || (vma.flags & VM_NOHUGEPAGE) !== 0 ? -EINVAL : 0;
     // Differs from Linux: pages are not read ahead, and equal pages are not merged.
     case MADV_WILLNEED: case MADV_MERGEABLE: case MADV_UNMERGEABLE: return 0;
     default: return adviseFlags(k, task, space, vma, start, end, advice);
   }
+}
+
+/** MADV_FREE: pages stay as they are until memory is short, and go then unless they were written. */
+function givePages(k: Kernel, space: AddressSpace, vma: Vma, start: number, end: number): number {
+  if (vma.ops !== "" || (vma.flags & (VM_PFNMAP | VM_LOCKED)) !== 0) return -EINVAL;
+  forEachPte(k.state.mm, space, start, end, (table, index) => markLazy(k, space, table, index));
+  return 0;
 }
 
 /** MADV_COLD: pages are the first to be reclaimed; MADV_PAGEOUT: they are reclaimed now, where nobody else maps them (madvise_cold_or_pageout). */

@@ -106,7 +106,7 @@ export function vmstatText(k: Kernel): string {
     nr_kernel_stack: k.state.sched.tasks.size * 16, nr_page_table_pages: table,
     pgalloc_dma32: events.pgalloc, pgfree: events.pgfree, pgactivate: events.pgactivate, pgdeactivate: events.pgdeactivate,
     pgrefill: events.pgrefill, pswpin: events.pswpin, pswpout: events.pswpout,
-    workingset_refault_anon: events.pswpin, workingset_activate_anon: events.workingsetActivate, pgpgin: events.pswpin * KB_PER_PAGE, pgpgout: events.pswpout * KB_PER_PAGE,
+    pglazyfree: events.pglazyfree, pglazyfreed: events.pglazyfreed, workingset_refault_anon: events.pswpin, workingset_activate_anon: events.workingsetActivate, pgpgin: events.pswpin * KB_PER_PAGE, pgpgout: events.pswpout * KB_PER_PAGE,
     nr_vmscan_write: events.pswpout, pgscan_kswapd: events.pgscanKswapd, pgscan_direct: events.pgscanDirect,
     pgscan_anon: events.pgscanKswapd + events.pgscanDirect, pgsteal_kswapd: events.pgstealKswapd, pgsteal_direct: events.pgstealDirect,
     pgsteal_anon: events.pgstealKswapd + events.pgstealDirect, pageoutrun: events.pageoutrun, allocstall_normal: events.allocstall,

@@ -78,6 +78,7 @@ interface Usage {
   anonymous: number;
   swap: number;
   swapPssBytes: number;
+  lazyFree: number;
   lockedBytes: number;
 }
 
@@ -86,7 +87,7 @@ const KB_PER_PAGE = PAGE_SIZE / 1024;
 function noUsage(): Usage {
   return {
     rss: 0, pssBytes: 0, pssDirtyBytes: 0, pssAnonBytes: 0, pssFileBytes: 0, pssShmemBytes: 0,
-    sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, swap: 0, swapPssBytes: 0, lockedBytes: 0,
+    sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, swap: 0, swapPssBytes: 0, lazyFree: 0, lockedBytes: 0,
   };
 }
 
@@ -101,7 +102,7 @@ function addUsage(k: Kernel, space: AddressSpace, vma: Vma, usage: Usage): void 
       usage.swapPssBytes += PAGE_SIZE / slotOf(mm, ptePfn(low, table[index + 1])).refs;
       return;
     }
-    const { mapped, use } = frameOf(mm, ptePfn(low, table[index + 1]));
+    const { mapped, use, lru } = frameOf(mm, ptePfn(low, table[index + 1]));
     const dirty = (low & PTE_DIRTY) !== 0 || use === "shmem";
     const share = PAGE_SIZE / mapped;
     usage.rss += KB_PER_PAGE;
@@ -114,6 +115,7 @@ function addUsage(k: Kernel, space: AddressSpace, vma: Vma, usage: Usage): void 
     else usage[dirty ? "privateDirty" : "privateClean"] += KB_PER_PAGE;
     if ((low & PTE_ACCESSED) !== 0) usage.referenced += KB_PER_PAGE;
     if (use === "anon") usage.anonymous += KB_PER_PAGE;
+    if (lru?.lazy === true && (low & PTE_DIRTY) === 0 && !lru.dirty) usage.lazyFree += KB_PER_PAGE;
   });
   usage.swap += swappedPages(k, vma) * KB_PER_PAGE;
   if ((vma.flags & VM_LOCKED) !== 0) usage.lockedBytes += usage.pssBytes - before;
@@ -138,8 +140,8 @@ function usageText(usage: Usage, rollup: boolean): string {
     + (rollup ? field("Pss_Anon", kb(usage.pssAnonBytes)) + field("Pss_File", kb(usage.pssFileBytes)) + field("Pss_Shmem", kb(usage.pssShmemBytes)) : "")
     + field("Shared_Clean", usage.sharedClean) + field("Shared_Dirty", usage.sharedDirty)
     + field("Private_Clean", usage.privateClean) + field("Private_Dirty", usage.privateDirty)
-    + field("Referenced", usage.referenced) + field("Anonymous", usage.anonymous)
-    + ["LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"]
+    + field("Referenced", usage.referenced) + field("Anonymous", usage.anonymous) + field("LazyFree", usage.lazyFree)
+    + ["AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"]
       .map((name) => field(name, 0)).join("")
     + field("Swap", usage.swap) + field("SwapPss", kb(usage.swapPssBytes))
     + field("Locked", kb(usage.lockedBytes));

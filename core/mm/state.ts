@@ -29,6 +29,8 @@ export interface VmEvents {
   pageoutrun: number;
   allocstall: number;
   workingsetActivate: number;
+  pglazyfree: number;
+  pglazyfreed: number;
   pswpin: number;
   pswpout: number;
   oomKill: number;
@@ -126,7 +128,7 @@ export function mmInit(machine: Machine): MmState {
     warned: {},
     events: {
       pgalloc: 0, pgfree: 0, pgfault: 0, pgmajfault: 0, pgreuse: 0, pgactivate: 0, pgdeactivate: 0, pgrefill: 0,
-      pgscanKswapd: 0, pgscanDirect: 0, pgstealKswapd: 0, pgstealDirect: 0, pageoutrun: 0, allocstall: 0, workingsetActivate: 0, pswpin: 0, pswpout: 0, oomKill: 0,
+      pgscanKswapd: 0, pgscanDirect: 0, pgstealKswapd: 0, pgstealDirect: 0, pageoutrun: 0, allocstall: 0, workingsetActivate: 0, pglazyfree: 0, pglazyfreed: 0, pswpin: 0, pswpout: 0, oomKill: 0,
       dropPagecache: 0, dropSlab: 0,
     },
   };

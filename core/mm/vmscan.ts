@@ -2,13 +2,14 @@
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { waitForDisk, writeDiskPage } from "./disk.ts";
-import { ACTIVE_ANON, INACTIVE_ANON, lruMove, UNEVICTABLE, type LruPage } from "./lru.ts";
+import { ACTIVE_ANON, INACTIVE_ANON, INACTIVE_FILE, lruMove, UNEVICTABLE, type LruPage } from "./lru.ts";
 import { frameOf, putFrame, type PageFrame } from "./page_alloc.ts";
 import { copyContent, takeContent, wholeBytes, type PageContent } from "./page_content.ts";
-import { PTE_DIRTY, PTE_SWAP, setPte } from "./page_table.ts";
+import { isSwapEntry, PTE_ACCESSED, PTE_DIRTY, PTE_SPECIAL, PTE_SWAP, ptePfn, ptePresent, setPte } from "./page_table.ts";
 import { unmapEntry } from "./pte_map.ts";
 import { countReferences, isLocked, mappingsOf, type Mapping } from "./rmap.ts";
 import { shmemPages } from "./shmem_swap.ts";
+import type { AddressSpace } from "./space.ts";
 import { allocSlot, freeSwapPages, leaveCache, slotOf } from "./swap.ts";
 
 /** Pages that one round takes from the end of a list (SWAP_CLUSTER_MAX). */
@@ -20,7 +21,7 @@ export type Reclaimer = "kswapd" | "direct";
 
 /** Takes about `wanted` pages back; how many it were. 0 when nothing can be had. Who asked waits for what was written meanwhile. */
 export function shrinkLists(k: Kernel, wanted: number, by: Reclaimer): number {
-  let freed = 0;
+  let freed = shrinkInactive(k, INACTIVE_FILE, wanted, by);
   for (let priority = DEF_PRIORITY; priority >= 0 && freed < wanted; priority--) freed += shrinkAnon(k, priority, wanted - freed, by);
   waitForDisk(k);
   return freed;
@@ -37,7 +38,7 @@ function shrinkAnon(k: Kernel, priority: number, wanted: number, by: Reclaimer):
     const batch = Math.min(scan, CLUSTER);
     // As many are kept inactive as active, so that each has a second chance (inactive_is_low).
     if (inactive.count < active.count) deactivate(k, batch);
-    freed += shrinkInactive(k, Math.min(batch, inactive.count), by);
+    freed += shrinkInactive(k, INACTIVE_ANON, batch, by);
     scan -= batch;
   }
   return freed;
@@ -63,12 +64,13 @@ function deactivate(k: Kernel, count: number): void {
   }
 }
 
-/** Looks at pages from the end of the inactive list; how many were freed (shrink_inactive_list). */
-function shrinkInactive(k: Kernel, count: number, by: Reclaimer): number {
+/** Looks at up to `most` pages from the end of an inactive list; how many were freed (shrink_inactive_list). */
+function shrinkInactive(k: Kernel, list: number, most: number, by: Reclaimer): number {
   const { mm } = k.state;
+  const count = Math.min(most, mm.lru[list].count);
   let freed = 0;
   for (let at = 0; at < count; at++) {
-    const pfn = mm.lru[INACTIVE_ANON].last;
+    const pfn = mm.lru[list].last;
     charge(k, costs(k).scanPageNs);
     if (by === "kswapd") mm.events.pgscanKswapd++;
     else mm.events.pgscanDirect++;
@@ -90,6 +92,7 @@ function shrinkPage(k: Kernel, pfn: number): boolean {
     lruMove(mm, pfn, page, UNEVICTABLE);
     return false;
   }
+  if (page.lazy) return dropLazy(k, pfn, frame, page, mappings);
   const references = countReferences(mappings);
   if (references > 0) {
     const active = page.referenced || references > 1;
@@ -103,12 +106,50 @@ function shrinkPage(k: Kernel, pfn: number): boolean {
   return false;
 }
 
+/** A page that was given away goes for good, unless it was written since: then it is as any other (lazyfree in shrink_folio_list). */
+function dropLazy(k: Kernel, pfn: number, frame: PageFrame, page: LruPage, mappings: Mapping[]): boolean {
+  const { mm } = k.state;
+  if (isWritten(page, mappings) || frame.refs !== frame.mapped || mappings.length !== frame.mapped) {
+    page.lazy = false;
+    lruMove(mm, pfn, page, ACTIVE_ANON);
+    return false;
+  }
+  mm.events.pglazyfreed++;
+  for (const { space, table, index } of mappings) unmapEntry(k, space, table, index);
+  return true;
+}
+
+function isWritten({ dirty }: LruPage, mappings: Mapping[]): boolean {
+  return dirty || mappings.some(({ table, index }) => (table[index] & PTE_DIRTY) !== 0);
+}
+
+/** MADV_FREE: gives away the page of an entry that one process alone has; what is in swap goes at once (madvise_free_pte_range). */
+export function markLazy(k: Kernel, space: AddressSpace, table: Uint32Array, index: number): void {
+  const { mm } = k.state;
+  const low = table[index];
+  if (isSwapEntry(low)) return unmapEntry(k, space, table, index);
+  if (!ptePresent(low) || (low & PTE_SPECIAL) !== 0) return;
+  const pfn = ptePfn(low, table[index + 1]);
+  const frame = frameOf(mm, pfn);
+  const page = frame.lru;
+  if (frame.use !== "anon" || page === null || frame.mapped !== 1) return;
+  if (page.swap !== 0 && slotOf(mm, page.swap).refs === 0) leaveCache(k, page.swap);
+  if (page.swap !== 0 || page.list === UNEVICTABLE) return;
+  table[index] = low & ~(PTE_DIRTY | PTE_ACCESSED);
+  page.dirty = false;
+  page.referenced = false;
+  if (!page.lazy) mm.events.pglazyfree++;
+  page.lazy = true;
+  lruMove(mm, pfn, page, INACTIVE_FILE);
+}
+
 /** MADV_PAGEOUT and its like: frees a page that one process alone has, whether or not it was used lately; whether it did. */
 export function reclaimPage(k: Kernel, pfn: number): boolean {
   const frame = frameOf(k.state.mm, pfn);
   if (frame.lru === null || frame.mapped !== 1) return false;
   const mappings = mappingsOf(k, pfn, frame.lru);
-  return !isUnevictable(k, frame.lru, mappings) && evict(k, pfn, frame, frame.lru, mappings);
+  if (isUnevictable(k, frame.lru, mappings)) return false;
+  return frame.lru.lazy ? dropLazy(k, pfn, frame, frame.lru, mappings) : evict(k, pfn, frame, frame.lru, mappings);
 }
 
 /** MADV_COLD: an active page that one process alone has becomes inactive (deactivate_page). */
@@ -137,7 +178,7 @@ function evict(k: Kernel, pfn: number, frame: PageFrame, page: LruPage, mappings
 function evictAnon(k: Kernel, pfn: number, frame: PageFrame, page: LruPage, mappings: Mapping[]): boolean {
   const { mm } = k.state;
   let slot = page.swap;
-  const dirty = page.dirty || mappings.some(({ table, index }) => (table[index] & PTE_DIRTY) !== 0);
+  const dirty = isWritten(page, mappings);
   if (slot === 0) {
     if (freeSwapPages(k) === 0) return false;
     slot = allocSlot(k, takeContent(frame));

@@ -91,7 +91,7 @@ export const mmapRows: Rows = {
   madvise: {
     x86_64: 28, args: [addr("addr"), size("length"), choice("advice", madviseAdvice)],
     run: (k: Kernel, task: Task, [at, length, advice]: [Word, Word, number]) => madvise(k, task, at, length, advice),
-    partial: "MADV_FREE drops the pages at once; MADV_WILLNEED, MADV_MERGEABLE and MADV_COLLAPSE do nothing",
+    partial: "MADV_WILLNEED, MADV_MERGEABLE and MADV_COLLAPSE do nothing",
   },
   mlock: {
     x86_64: 149, args: [addr("addr"), size("len")],

@@ -152,6 +152,24 @@ test("a page that is used again and again stays; one that is locked stays; what 
   expect(s.m.broken()).toEqual([]);
 });
 
+test("what MADV_FREE gave away stays until memory is short, and goes without a write to swap, but for what was written again", async () => {
+  const s = new Short();
+  const pid = await s.m.createProcess();
+  const at = s.anon(pid, 40);
+  s.fill(pid, at, 40);
+  s.must(pid, "madvise", { addr: at, length: 40 * PAGE, advice: "MADV_FREE" });
+  s.check(pid, at, 40);
+  const lazy = [...s.m.text(`/proc/${pid}/smaps`).matchAll(/^LazyFree: +(\d+)/gm)].map(([, kb]) => Number(kb));
+  expect(Math.max(...lazy)).toBe(160);
+  expect(s.vm("pglazyfree")).toBe(40);
+  for (let page = 0; page < 40; page += 4) s.put(pid, at + page * PAGE + page, 1 + page);
+  const push = s.anon(pid, 1000);
+  s.fill(pid, push, 1000);
+  for (let page = 0; page < 40; page++) expect([page, s.get(pid, at + page * PAGE + page)]).toEqual([page, page % 4 === 0 ? 1 + page : 0]);
+  expect(s.vm("pglazyfreed")).toBe(30);
+  expect(s.m.broken()).toEqual([]);
+});
+
 test("parent and child share what is in swap until one of them writes", async () => {
   const s = new Short();
   const pid = await s.m.createProcess();

@@ -1,4 +1,6 @@
 /** What the processes of the memory walk do with their mappings: each act on the kernel and on the model, and where they must agree. */
+import { peekUser } from "../../../core/mm/access.ts";
+import { taskOf } from "../../../core/sched/task.ts";
 import type { Json } from "../../../core/input.ts";
 import { SSMEM_PAGES_MAX } from "../../../core/labs/ssmem/segments.ts";
 import { MemoryAccess } from "./memory_access.ts";
@@ -272,6 +274,22 @@ export class MemoryActs {
     }
     // The first error is told; a hole before it, if that ends the call, is one.
     this.w.same(`MADV_${advice}`, answer.errno ?? answer.ret, wanted);
+    if (advice === "FREE") this.dropGiven(process, page, count);
+  }
+
+  /** Pages that were given away go now, but for those that another process has too: what they hold is asked. */
+  private dropGiven(process: Process, page: number, count: number): void {
+    if (this.w.call(process, "madvise", { addr: hex(page), length: count * PAGE, advice: "MADV_PAGEOUT" }) === null) return;
+    for (let number = page; number < page + count; number++) {
+      const one = process.pages.get(number);
+      if (one?.given !== true) continue;
+      one.given = false;
+      const bytes = peekUser(this.w.k, taskOf(this.w.k, process.pid), number * PAGE, PAGE);
+      if (one.own === null || bytes === null) continue;
+      if (one.own.shared && bytes.every((byte, at) => byte === one.own?.bytes[at])) continue;
+      this.w.same("a page that was given away", bytes.every((byte) => byte === 0), true);
+      one.own = null;
+    }
   }
 
   /** What advice does to a page, or the errno that it ends with. */
@@ -284,7 +302,7 @@ export class MemoryActs {
         return null;
       case "FREE":
         if (!anonymous || one.locked) return "EINVAL";
-        one.own = null;
+        one.given = true;
         return null;
       case "REMOVE": {
         if (one.locked || anonymous || one.store?.kind === "ssmem") return "EINVAL";

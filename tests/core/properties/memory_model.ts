@@ -33,6 +33,8 @@ export interface Page {
   pgoff: number;
   own: Own | null;
   locked: boolean;
+  /** MADV_FREE was told of it just now. */
+  given?: boolean;
   /** mlock has brought it in, and it must stay. */
   resident: boolean;
   fork: "copy" | "skip" | "wipe";
