@@ -64,6 +64,14 @@ function from(bytes: Uint8Array): string {
   return address?.family === AF_INET ? `${formatIpv4(address.addr)}:${address.port}` : "?";
 }
 
+/** The call is made as of the step of that name, which the program need not come to first. */
+function as(p: Proc, step: string, result: StepResult): StepResult {
+  p.frame.step = step;
+  return result;
+}
+
+const waitForEvents = (p: Proc, { epoll }: ServerLocals): StepResult => p.sys("epoll_wait", epoll, { room: EVENTS_MAX * EVENT_SIZE }, EVENTS_MAX, -1);
+const receive = (p: Proc, { client }: ServerLocals): StepResult => p.sys("recvfrom", client, { room: BUF_SIZE }, BUF_SIZE, 0, 0, 0);
 const now = (p: Proc): StepResult => p.sys("clock_gettime", CLOCK_PROCESS_CPUTIME_ID, { room: 16 });
 
 /** A struct timespec of a clock that began with the process, ns. */
@@ -79,6 +87,15 @@ const seconds = (ns: number): string => {
 };
 
 function server(name: string, { careful }: { careful: boolean }): void {
+  const send = (p: Proc, { client, pending }: ServerLocals): StepResult =>
+    p.sys("sendto", client, nameBytes(pending[client]), pending[client].length, careful ? MSG_NOSIGNAL : 0, 0, 0);
+  /** The round's next event, or its end. */
+  const next = (p: Proc, l: ServerLocals): StepResult => {
+    if (l.index >= l.ready.length) return as(p, "end", now(p));
+    l.client = l.ready[l.index++];
+    if (l.client === l.listener) return to("accept");
+    return l.client in l.pending ? as(p, "send", send(p, l)) : as(p, "receive", receive(p, l));
+  };
   // A client that takes nothing is left alone until it has room.
   const interest = EPOLLIN | EPOLLET | (careful ? EPOLLOUT : 0);
   tool<ServerLocals>(name, "bin", () => ({ listener: -1, epoll: -1, ready: [], index: 0, clients: [], client: -1, pending: {}, full: false, beganNs: 0 }), {
@@ -109,7 +126,7 @@ function server(name: string, { careful }: { careful: boolean }): void {
       return NEXT;
     },
 
-    wait: (p, { epoll }) => p.sys("epoll_wait", epoll, { room: EVENTS_MAX * EVENT_SIZE }, EVENTS_MAX, -1),
+    wait: waitForEvents,
     woken: (p, l) => {
       if (p.ret === -EINTR && careful) return to("wait");
       if (p.ret < 0) return fatal(p, "Fail to wait epoll");
@@ -117,19 +134,14 @@ function server(name: string, { careful }: { careful: boolean }): void {
       const bytes = p.took(p.ret * EVENT_SIZE);
       l.ready = Array.from({ length: p.ret }, (_one, at) => getI32(bytes, at * EVENT_SIZE + 4));
       l.index = 0;
-      return NEXT;
+      return as(p, "begin", now(p));
     },
     begin: now,
     began: (p, l) => {
       l.beganNs = timeOf(p);
-      return NEXT;
+      return next(p, l);
     },
-    next: (_p, l) => {
-      const fd = l.ready.at(l.index++);
-      if (fd === undefined || l.index > l.ready.length) return to("end");
-      l.client = fd;
-      return fd === l.listener ? NEXT : to(fd in l.pending ? "send" : "receive");
-    },
+    next,
 
     accept: (p, { listener }) => {
       const length = new Uint8Array(4);
@@ -161,28 +173,29 @@ function server(name: string, { careful }: { careful: boolean }): void {
       return to("next");
     },
 
-    receive: (p, { client }) => p.sys("recvfrom", client, { room: BUF_SIZE }, BUF_SIZE, 0, 0, 0),
+    receive,
     received: (p, l) => {
-      if (p.ret === -EAGAIN && careful) return to("next");
+      if (p.ret === -EAGAIN && careful) return next(p, l);
       // An error of one connection is the end of that one.
       if (p.ret === 0 || (p.ret < 0 && careful)) return to("close");
       if (p.ret < 0) return fatal(p, "Fail to receive");
       const text = p.text(p.ret);
       p.out(`Client #${l.client} :> ${text}${careful ? "\n" : ""}`);
       l.pending[l.client] = careful ? text : text.padEnd(BUF_SIZE, "\0");
-      return NEXT;
+      return as(p, "send", send(p, l));
     },
-    send: (p, { client, pending }) => p.sys("sendto", client, nameBytes(pending[client]), pending[client].length, careful ? MSG_NOSIGNAL : 0, 0, 0),
-    sent: (p, { client, pending }) => {
-      if (p.ret < 0 && careful) return p.ret === -EAGAIN ? to("next") : to("close");
+    send,
+    sent: (p, l) => {
+      const { client, pending } = l;
+      if (p.ret < 0 && careful) return p.ret === -EAGAIN ? next(p, l) : to("close");
       if (p.ret < 0) return fatal(p, "Fail to send");
       const rest = pending[client].slice(p.ret);
       if (careful && rest !== "") {
         pending[client] = rest;
-        return to("send");
+        return as(p, "send", send(p, l));
       }
       delete pending[client];
-      return careful ? to("receive") : to("next");
+      return careful ? as(p, "receive", receive(p, l)) : next(p, l);
     },
 
     close: (p, { client }) => p.sys("close", client),
@@ -198,9 +211,9 @@ function server(name: string, { careful }: { careful: boolean }): void {
     },
 
     end: now,
-    told: (p, { ready, beganNs }) => {
-      p.out(`Statistics: ${ready.length} event(s) handled at: ${seconds(timeOf(p) - beganNs)} second(s)\n`);
-      return to("wait");
+    told: (p, l) => {
+      p.out(`Statistics: ${l.ready.length} event(s) handled at: ${seconds(timeOf(p) - l.beganNs)} second(s)\n`);
+      return as(p, "wait", waitForEvents(p, l));
     },
     failed: () => FAILED,
   });
