@@ -233,8 +233,27 @@ function trimmed(value: string, pattern: string, op: string): string {
 /** Words as fields, before their patterns are looked for. @throws ShellProblem */
 export function expandFields(sh: ShellLocals, words: Word[], made: Made): Field[] {
   const expansion = new Expansion(sh, made);
-  for (const word of words) expansion.word(word, true);
+  const assigns = isPlain(words[0]) && ASSIGNING.has(words[0][0].text);
+  for (const word of words) {
+    if (!assigns || !isAssignment(word)) expansion.word(word, true);
+    else {
+      const { text } = expandSingle(sh, word, made);
+      expansion.fields.push({ text, pattern: escapePattern(text) });
+    }
+  }
   return expansion.fields;
+}
+
+/** Builtins whose words NAME=VALUE stay one, as assignments do. */
+const ASSIGNING = new Set(["export", "readonly", "local"]);
+
+function isPlain(word: Word | undefined): word is [Extract<Part, { part: "text" }>] {
+  return word?.length === 1 && word[0].part === "text";
+}
+
+function isAssignment(word: Word): boolean {
+  const [first] = word;
+  return word.length > 0 && first.part === "text" && !first.quoted && /^[A-Za-z_][A-Za-z0-9_]*=/.test(first.text);
 }
 
 /** A word that stays one: of an assignment, a redirection, a case. @throws ShellProblem */

@@ -90,6 +90,7 @@ describe("builtins", () => {
     ["sh -c 'echo $PPID'; [ $PPID -gt 0 ] && echo $$", /^(\d+)\n\1\n$/],
     ["f() { while getopts ab: o; do echo \"$o=$OPTARG\"; done; echo $OPTIND; }; f -ab val x; f -b1 -a -- -b; f -c", "a=\nb=val\n3\nb=1\na=\n4\n?=\n2\n", 0, "Illegal option -c\n"],
     ["set -- -x -z -y; while getopts :xy: o; do echo \"$o:$OPTARG\"; done; OPTIND=1; getopts x o; echo $o", "x:\n?:z\n::y\nx\n"],
+    ["a='x  *'; export c=$a d=\"$a\"; echo \"$c|$d\"; f() { local e=$a f; echo \"$e$f\"; }; f; readonly g=$a; echo \"$g\"; set e=$a; echo $#", "x  *|x  *\nx  *\nx  *\n2\n"],
     ["umask 027; umask -S; umask u=rwx,go=rx; umask; umask g-x; umask", "u=rwx,g=rx,o=\n0022\n0032\n"],
     ["kill -l TERM; kill -l 9; kill -l 143; kill -l nosuch", "15\nKILL\nTERM\n", 1, "sh: unknown signal 'nosuch'\n"],
     ["type if : cd ls; command -v while cd ls; hash -r; hash ls", "if is a shell keyword\n: is a special shell builtin\ncd is a shell builtin\nls is /bin/ls\nwhile\ncd\n/bin/ls\n"],
