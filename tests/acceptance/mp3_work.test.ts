@@ -130,3 +130,17 @@ test("one, five and eleven works of 8 MiB on 64: utilisation rises, and pages co
   expect(eleven.span).toBeGreaterThan(one.span);
   expect(eleven.minor + eleven.major).toBeGreaterThan(five.minor);
 });
+
+test("random access to more than there is takes several times the faults and the time of local access", async () => {
+  const runs: { faults: number; ms: number }[] = [];
+  for (const locality of ["R", "L"]) {
+    const session = await newLab(server.url, { ramMiB: 32, swapMiB: 64 });
+    expect((await run(session, `work 48 ${locality} 4000`, 40_000)).exit).toBe(0);
+    const rows = await monitored(session);
+    // Twenty times it slept a second; the rest is what it did.
+    runs.push({ faults: total(rows, 1) + total(rows, 2), ms: rows.at(-1)![0]! - rows[0]![0]! - 19_900 });
+  }
+  const [random, local] = runs as [typeof runs[0], typeof runs[0]];
+  expect(random.faults / local.faults).toBeGreaterThan(3);
+  expect(random.ms / Math.max(1, local.ms)).toBeGreaterThan(3);
+});
