@@ -42,7 +42,7 @@ function tcpRow(k: Kernel, index: number, socket: Socket): string {
   const inet = inetOf(socket);
   const tcp = tcpOf(socket);
   const listening = socket.sk === TCP_LISTEN;
-  const receive = listening ? tcp.acceptQueue.length : tcp.receive.length;
+  const receive = listening ? tcp.acceptQueue.length : tcp.receive.length + Number(tcp.finUnread);
   const kept = socket.options.keepAlive && tcp.timer === 0 && !listening && socket.sk !== TCP_CLOSE;
   const timer = kept ? 2 : tcp.timer === 0 ? 0 : socket.sk === TCP_SYN_SENT ? 1 : 2;
   const left = kept ? keepAliveTicks(k, socket) : tcp.timer === 0 ? 0 : Math.max(0, Math.ceil((tcp.expiresNs - now(k)) / TICK_NS));

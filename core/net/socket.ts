@@ -78,6 +78,8 @@ export interface Tcp {
   finQueued: boolean;
   /** The peer's FIN has come, or the connection was closed after it began (SOCK_DONE). */
   done: boolean;
+  /** That FIN waits to be read, as a byte that counts and is none. */
+  finUnread: boolean;
   /** Connection attempts repeat, and orphans end, by this timer; 0 for none. */
   timer: number;
   expiresNs: number;
@@ -254,7 +256,7 @@ export function newSocket(k: Kernel, given: { family: number; type: number; prot
     tcp: tcp ? {
       peer: 0, parent: 0, backlog: 0, acceptQueue: [], send: byteQueue(), receive: byteQueue(),
       written: 0, taken: 0, urgentOut: null, urgent: null,
-      measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, keptSinceNs: 0, finQueued: false, done: false, timer: 0, expiresNs: 0, retries: 0,
+      measure: { copied: 0, most: TCP_RCVBUF >> 1, sinceNs: 0 }, keptSinceNs: 0, finQueued: false, done: false, finUnread: false, timer: 0, expiresNs: 0, retries: 0,
     } : null,
     udp: given.proto === "udp" ? { queue: [], errors: [], allocated: 0, drops: 0, corked: null } : null,
     unix: null,

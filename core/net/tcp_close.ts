@@ -150,6 +150,7 @@ function finAcknowledged(k: Kernel, socket: Socket): void {
 function finArrived(k: Kernel, socket: Socket): void {
   socket.shutdown |= RCV_SHUTDOWN;
   tcpOf(socket).done = true;
+  tcpOf(socket).finUnread = true;
   switch (socket.sk) {
     case TCP_ESTABLISHED:
     case TCP_SYN_RECV:
@@ -232,6 +233,7 @@ export function disconnect(k: Kernel, socket: Socket): void {
   tcp.peer = 0;
   tcp.finQueued = false;
   tcp.done = false;
+  tcp.finUnread = false;
   tcp.written = 0;
   tcp.taken = 0;
   tcp.urgentOut = null;

@@ -142,6 +142,7 @@ export function tcpRecvmsg(k: Kernel, task: Task, socket: Socket, msg: Message, 
     if (err !== 0) return msg.copied > 0 ? msg.copied : err;
     if (msg.copied >= target) return msg.copied;
   }
+  tcp.finUnread = false;
   return whyEmpty(socket, msg);
 }
 
@@ -182,6 +183,8 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
     tcpOf(socket).taken += moved;
     k.state.net.memory -= moved;
   }
+  // As Linux: a FIN that came behind bytes goes with the last of them.
+  if (receive.length === 0) tcpOf(socket).finUnread = false;
   adjustWindow(k, socket, queued - receive.length);
   openWindow(k, socket);
   return err;

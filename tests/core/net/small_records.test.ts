@@ -9,6 +9,11 @@ test("a closed end waits for the other's FIN as a small record, not as a socket"
   const row = m.tcp().find((line) => line.split(/\s+/)[3] === "05");
   expect(row).toMatch(/ 05 00000000:00000000 03:[0-9A-F]{8} 00000000 +0 +0 0 3 0000000000000000$/);
   expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 2 orphan 0 tw 1 alloc 2 ");
+  // The FIN counts as a byte until it is read.
+  const queues = (): string | undefined => m.tcp().find((line) => line.split(/\s+/)[3] === "08")?.split(/\s+/)[4];
+  expect(queues()).toBe("00000000:00000001");
+  expect(m.ok("read", { fd: server, count: 1 })).toBe(0);
+  expect(queues()).toBe("00000000:00000000");
   m.ok("close", { fd: server });
   expect(m.text("/proc/net/sockstat")).toContain("TCP: inuse 1 orphan 0 tw 1 alloc 1 ");
   m.ok("close", { fd: listener });

@@ -28,7 +28,7 @@ export function checkFiles(k: Kernel): void {
   const shown = tcp.filter(({ inet, sk }) => inet?.portHeld === true && (sk === TCP_LISTEN || inet.peerPort !== 0));
   same("/proc/net/tcp: queues", sums, [
     shown.reduce((sum, socket) => sum + (socket.tcp?.send.length ?? 0), 0),
-    shown.reduce((sum, { sk, tcp: own }) => sum + (sk === TCP_LISTEN ? own?.acceptQueue.length ?? 0 : own?.receive.length ?? 0), 0),
+    shown.reduce((sum, { sk, tcp: own }) => sum + (sk === TCP_LISTEN ? own?.acceptQueue.length ?? 0 : (own?.receive.length ?? 0) + Number(own?.finUnread)), 0),
   ]);
   const udp = sockets.filter((socket) => socket.udp !== null && socket.inet?.portHeld === true);
   const datagrams = rows(k, "/proc/net/udp").slice(1).map((line) => queues(line.trim().split(/\s+/)[4])[1]).sort();
