@@ -39,6 +39,8 @@ import "./tools/simple.ts";
 import "./tools/sleep.ts";
 import "./tools/status.ts";
 import "./tools/strace.ts";
+import "./tools/swap.ts";
 import "./tools/test.ts";
 import "./tools/text.ts";
 import "./tools/uname.ts";
+import "./tools/vmstat.ts";

@@ -213,7 +213,7 @@ test("a signal ends it with EINTR, and swap is on as it was; so does a kill", as
 
 test("who may, what it must be, and in which order that is asked", async () => {
   const s = new Machine();
-  const [root, user] = [await s.m.createProcess(), await s.m.createProcess({ uid: 1000 })];
+  const [root, user] = [await s.m.createProcess(), await s.m.createProcess(1000)];
   const off = (pid: number, path: string): string | null => s.errno(pid, "swapoff", { path });
   const on = (pid: number, path: string, swapflags: Json = 0): string | null => s.errno(pid, "swapon", { path, swapflags });
   expect([off(user, "/dev/vda"), off(user, "/nothing"), on(user, "/nothing")]).toEqual(["EPERM", "EPERM", "EPERM"]);
