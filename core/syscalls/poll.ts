@@ -15,7 +15,7 @@ import { rlimit } from "../sched/rlimit.ts";
 import { restoreMask, setBlocked } from "../sched/signal.ts";
 import { enter, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
-import { sleepOn, type WaitQueue } from "../sched/wait_queue.ts";
+import { signalPending, sleepOn, type WaitQueue } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
 import { int, structInOut, ulong } from "./args.ts";
 import { structCodec } from "./codec.ts";
@@ -63,6 +63,8 @@ function pollOnce(k: Kernel, task: Task, fds: Addr, nfds: number, untilNs: numbe
     putU16(bytes, at + 6, mask);
     if (mask !== 0) ready++;
   }
+  // As Linux: a signal that the call's own mask lets in ends it even when it would not wait.
+  if (ready === 0 && signalPending(task)) return -ERESTART_RESTARTBLOCK;
   if (ready === 0 && !(untilNs >= 0 && now(k) >= untilNs)) return waitOn(queues, untilNs, "do_poll", -ERESTART_RESTARTBLOCK);
   return copyToUser(k, task, fds, bytes) < bytes.length ? -EFAULT : ready;
 }
@@ -118,6 +120,7 @@ function selectOnce(k: Kernel, task: Task, { nfds, sets, untilNs }: SelectLocals
       ready++;
     }
   }
+  if (ready === 0 && signalPending(task)) return -ERESTARTNOHAND;
   if (ready === 0 && !(untilNs >= 0 && now(k) >= untilNs)) return waitOn(queues, untilNs, "do_select", -ERESTARTNOHAND);
   for (const [which, set] of told.entries()) {
     if (set !== null && copyToUser(k, task, sets[which], set) < set.length) return -EFAULT;

@@ -14,7 +14,7 @@ import { accessOk, copyFromUser, putUser32, putUser64, type Addr } from "../mm/u
 import { userMessage, type Message } from "../net/message.ts";
 import { protocolOf } from "../net/proto.ts";
 import { putFiles } from "../net/scm.ts";
-import type { Socket } from "../net/socket.ts";
+import { takeError, type Socket } from "../net/socket.ts";
 import { socketOfFile } from "../net/socket_file.ts";
 import { newTransfer, receiveOrSleep, sendOrSleep, type Transfer } from "../net/wait.ts";
 import { enter, steps, to, type StepResult, type SyscallResult } from "../sched/steps.ts";
@@ -329,6 +329,8 @@ function sysRecvmmsg(
   }
   const socket = socketOfFile(k, file);
   if (typeof socket === "number") return socket;
+  const err = (flags & MSG_ERRQUEUE) !== 0 ? 0 : takeError(socket);
+  if (err !== 0) return err;
   const table = (flags & MSG_WAITFORONE) !== 0 ? receiveOneThenMore : receiveMany;
   return enter(table, { file: (file as OpenFile).id, vector, count: Math.min(vlen, IOV_MAX), flags: flags & ~MSG_WAITFORONE, done: 0, untilNs });
 }
