@@ -8,6 +8,8 @@ interface Datagram {
   from: number;
   size: number;
   state: "sending" | "sent" | "refused" | "received";
+  /** Its sender slept, and others may have passed it meanwhile. */
+  slept: boolean;
   /** UDP may drop it where there is no room. */
   udp: boolean;
 }
@@ -22,6 +24,7 @@ export class Datagrams {
   /** Sent and received since then: [receiver, number]. */
   private sent: Datagram[] = [];
   private received: [number, number][] = [];
+  private readonly sending = new Set<Datagram>();
   private readonly world: World;
   private next = 1;
   drops = 0;
@@ -32,11 +35,13 @@ export class Datagrams {
 
   /** The bytes of a datagram, and what the answer of its send means. */
   send(socket: Socket, size: number): { bytes: Uint8Array; done: (answer: Answer) => void } {
-    const datagram: Datagram = { id: this.next++, from: socket.id, size: Math.max(NUMBER_BYTES, size), state: "sending", udp: socket.udp !== null };
+    const datagram: Datagram = { id: this.next++, from: socket.id, size: Math.max(NUMBER_BYTES, size), state: "sending", slept: false, udp: socket.udp !== null };
     this.all.set(datagram.id, datagram);
+    this.sending.add(datagram);
     return {
       bytes: contents(datagram),
       done: (answer) => {
+        this.sending.delete(datagram);
         if (answer.errno !== null) {
           if (datagram.state === "received") throw new Fault(`${String(answer.strace)}: refused, and received all the same`);
           datagram.state = "refused";
@@ -70,6 +75,7 @@ export class Datagrams {
 
   /** Every queue is what it was, with what was sent behind it, less what was received from its front. */
   check(): void {
+    for (const datagram of this.sending) datagram.slept = true;
     const now = new Map<number, number[]>();
     const arrived = new Set(this.received.map(([, id]) => id));
     for (const socket of this.world.k.state.net.sockets.values()) {
@@ -80,7 +86,7 @@ export class Datagrams {
       for (const id of ids) {
         const datagram = this.all.get(id);
         if (datagram === undefined || datagram.state === "received") throw new Fault(`socket ${socket.id} queues datagram ${id}, which is ${datagram?.state ?? "nobody's"}`);
-        if ((last.get(datagram.from) ?? 0) > id && this.world.pending.size === 0) throw new Fault(`datagram ${id} stands behind a later one of its sender`);
+        if (!datagram.slept && (last.get(datagram.from) ?? 0) > id) throw new Fault(`datagram ${id} stands behind a later one of its sender`);
         last.set(datagram.from, id);
       }
       this.kept(socket, ids, arrived);
