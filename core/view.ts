@@ -7,7 +7,7 @@ import { dentryOf, inodeOf } from "./fs/inode.ts";
 import { computedType, sbOf } from "./fs/mount.ts";
 import { nodePermission, walkPath, type Node } from "./fs/namei.ts";
 import { bytesName, nameBytes } from "./fs/names.ts";
-import { readBytes } from "./fs/page_cache.ts";
+import { peekBytes } from "./fs/page_cache.ts";
 import { MAY_READ } from "./fs/permission.ts";
 import type { Kernel } from "./kernel.ts";
 import { utf8DecodeLossy, utf8Encode } from "./lib/bytes.ts";
@@ -94,5 +94,5 @@ function bytesOf(k: Kernel, ctx: WalkContext, { mnt, dentry, inode }: Node, offs
     return typeof whole === "number" ? whole : whole.subarray(offset, offset + length);
   }
   const from = Math.min(offset, inode.size);
-  return readBytes(k, inode, from, Math.min(length, inode.size - from));
+  return peekBytes(k, inode, from, Math.min(length, inode.size - from));
 }

@@ -105,14 +105,23 @@ export function zeroRange(k: Kernel, inode: Inode, from: number, to: number): vo
   bytes.fill(0, from % PAGE_SIZE, (from % PAGE_SIZE) + (to - from));
 }
 
-/** Up to `count` bytes of a file at `pos`, fewer at its end; holes are zeros. */
+/** Up to `count` bytes of a file at `pos`, fewer at its end; holes are zeros. Pages in swap come back into memory. */
 export function readBytes(k: Kernel, inode: Inode, pos: number, count: number): Uint8Array {
-  const length = Math.max(0, Math.min(count, inode.size - pos));
+  return gather(inode, pos, count, (pgoff) => pageBytes(k, inode, pgoff));
+}
+
+/** The same for a look that changes nothing: pages in swap stay there. */
+export function peekBytes(k: Kernel, inode: Inode, pos: number, count: number): Uint8Array {
+  return gather(inode, pos, count, (pgoff) => peekShmem(k, inode.pages?.get(pgoff) ?? 0));
+}
+
+function gather({ size }: Inode, pos: number, count: number, page: (pgoff: number) => Uint8Array): Uint8Array {
+  const length = Math.max(0, Math.min(count, size - pos));
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length;) {
     const offset = (pos + done) % PAGE_SIZE;
     const piece = Math.min(PAGE_SIZE - offset, length - done);
-    bytes.set(pageBytes(k, inode, Math.floor((pos + done) / PAGE_SIZE)).subarray(offset, offset + piece), done);
+    bytes.set(page(Math.floor((pos + done) / PAGE_SIZE)).subarray(offset, offset + piece), done);
     done += piece;
   }
   return bytes;

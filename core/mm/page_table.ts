@@ -104,9 +104,9 @@ export function makeTable(k: Kernel, space: AddressSpace, addr: number): Uint32A
   return table;
 }
 
-/** Visits the entries in use between two page-aligned addresses; absent tables are stepped over whole. */
+/** Visits the entries in use between two page-aligned addresses, until a visit answers true; absent tables are stepped over whole. */
 export function forEachPte(
-  mm: MmState, space: AddressSpace, start: number, end: number, visit: (table: Uint32Array, index: number, addr: number) => void,
+  mm: MmState, space: AddressSpace, start: number, end: number, visit: (table: Uint32Array, index: number, addr: number) => unknown,
 ): void {
   if (space.pgd === 0) return;
   let addr = start;
@@ -125,7 +125,7 @@ export function forEachPte(
     }
     const stop = Math.min(end, (Math.floor(addr / PMD_SPAN) + 1) * PMD_SPAN);
     for (let index = pteIndex(addr); addr < stop; addr += PAGE_SIZE, index += 2) {
-      if (table[index] !== 0) visit(table, index, addr);
+      if (table[index] !== 0 && visit(table, index, addr) === true) return;
     }
   }
 }
@@ -138,26 +138,12 @@ export interface SwapEntry {
 
 /** The first entry at or behind `start` whose page is in swap; null when there is none before `end`. */
 export function nextSwapEntry(mm: MmState, space: AddressSpace, start: number, end: number): SwapEntry | null {
-  if (space.pgd === 0) return null;
-  for (let addr = start; addr < end;) {
-    let table = tableOf(mm, space.pgd);
-    let span = PGD_SPAN;
-    for (; span > PTE_SPAN; span /= 512) {
-      const index = ((addr / span) & 511) * 2;
-      const low = table[index];
-      if (low === 0) break;
-      table = tableOf(mm, ptePfn(low, table[index + 1]));
-    }
-    const stop = (Math.floor(addr / Math.max(span, PMD_SPAN)) + 1) * Math.max(span, PMD_SPAN);
-    if (span > PTE_SPAN) {
-      addr = stop;
-      continue;
-    }
-    for (let index = pteIndex(addr); addr < stop; addr += PAGE_SIZE, index += 2) {
-      if (isSwapEntry(table[index])) return { table, index, addr };
-    }
-  }
-  return null;
+  let found: SwapEntry | null = null;
+  forEachPte(mm, space, start, end, (table, index, addr) => {
+    if (isSwapEntry(table[index])) found = { table, index, addr };
+    return found !== null;
+  });
+  return found;
 }
 
 /**

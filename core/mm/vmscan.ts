@@ -188,6 +188,7 @@ function evictAnon(k: Kernel, pfn: number, frame: PageFrame, page: LruPage, mapp
     writeOut(k);
   }
   const record = slotOf(mm, slot);
+  record.gone = mm.events.pswpout;
   record.refs += mappings.length;
   // The frame must outlive its entries here: a cached page's last entry would take the cache along.
   frame.refs++;

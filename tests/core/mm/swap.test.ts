@@ -170,6 +170,19 @@ test("what MADV_FREE gave away stays until memory is short, and goes without a w
   expect(s.m.broken()).toEqual([]);
 });
 
+test("a look at a file whose pages are in swap shows them and changes nothing", async () => {
+  const s = new Short();
+  const pid = await s.m.createProcess();
+  const fd = s.must(pid, "openat", { dirfd: "AT_FDCWD", pathname: "/tmp/f", flags: "O_RDWR|O_CREAT", mode: 0o644 });
+  for (let page = 0; page < 100; page++) s.must(pid, "pwrite64", { fd, buf: `page ${page}`.padEnd(PAGE, "."), offset: page * PAGE });
+  const push = s.anon(pid, 1200);
+  s.fill(pid, push, 1200);
+  expect(s.kb("Shmem")).toBe(0);
+  const before = snapshot(s.m.kernel);
+  expect(s.m.text("/tmp/f")).toBe(Array.from({ length: 100 }, (_, page) => `page ${page}`.padEnd(PAGE, ".")).join(""));
+  expect(Buffer.from(snapshot(s.m.kernel)).equals(before)).toBe(true);
+});
+
 test("parent and child share what is in swap until one of them writes", async () => {
   const s = new Short();
   const pid = await s.m.createProcess();

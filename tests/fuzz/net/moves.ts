@@ -16,6 +16,21 @@ const NAMES = ["@a", "@b", "@c", "/tmp/s", "/tmp/t"];
 const ADDRESSES = ["127.0.0.1", "127.0.0.1", "127.0.0.1", "0.0.0.0", "127.0.0.2"];
 const TYPES = [["AF_INET", "SOCK_STREAM"], ["AF_INET", "SOCK_STREAM"], ["AF_INET", "SOCK_STREAM"], ["AF_INET", "SOCK_DGRAM"], ["AF_UNIX", "SOCK_STREAM"], ["AF_UNIX", "SOCK_DGRAM"], ["AF_UNIX", "SOCK_SEQPACKET"]] as const;
 
+/** Calls that connect a process with itself: call 4 makes the one end, call 6 the other. */
+function connection(port: number): { call: string; args: Json }[] {
+  const addr = { sin_family: "AF_INET", sin_port: port, sin_addr: "127.0.0.1" };
+  return [
+    { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
+    { call: "setsockopt", args: { sockfd: { ret: 0 }, level: "SOL_SOCKET", optname: "SO_REUSEADDR", optval: 1 } },
+    { call: "bind", args: { sockfd: { ret: 0 }, addr } },
+    { call: "listen", args: { sockfd: { ret: 0 }, backlog: 1 } },
+    { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
+    { call: "connect", args: { sockfd: { ret: 4 }, addr } },
+    { call: "accept4", args: { sockfd: { ret: 0 }, flags: "0" } },
+    { call: "close", args: { fd: { ret: 0 } } },
+  ];
+}
+
 export class Moves {
   readonly world: World;
   readonly streams: Streams;
@@ -274,16 +289,8 @@ export class Moves {
   private join(task: Task, { size, flags }: Act): void {
     const { world } = this;
     if (world.fds(task).length > MOST_FDS - 3) return;
-    const addr = { sin_family: "AF_INET", sin_port: 2011, sin_addr: "127.0.0.1" };
     world.batch(task, [
-      { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
-      { call: "setsockopt", args: { sockfd: { ret: 0 }, level: "SOL_SOCKET", optname: "SO_REUSEADDR", optval: 1 } },
-      { call: "bind", args: { sockfd: { ret: 0 }, addr } },
-      { call: "listen", args: { sockfd: { ret: 0 }, backlog: 1 } },
-      { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
-      { call: "connect", args: { sockfd: { ret: 4 }, addr } },
-      { call: "accept4", args: { sockfd: { ret: 0 }, flags: "0" } },
-      { call: "close", args: { fd: { ret: 0 } } },
+      ...connection(2011),
       ...(often(flags, 8, 70) ? [
         { call: "setsockopt", args: { sockfd: { ret: 4 }, level: "SOL_SOCKET", optname: "SO_SNDBUF", optval: size % 5000 } },
         { call: "setsockopt", args: { sockfd: { ret: 6 }, level: "SOL_SOCKET", optname: "SO_RCVBUF", optval: flags % 5000 } },
@@ -318,16 +325,8 @@ export class Moves {
     const { world } = this;
     const base = Math.max(2, ...world.fds(task).map(({ fd }) => fd)) + 1;
     if (base > MOST_FDS) return;
-    const addr = { sin_family: "AF_INET", sin_port: 2010, sin_addr: "127.0.0.1" };
     world.batch(task, [
-      { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
-      { call: "setsockopt", args: { sockfd: { ret: 0 }, level: "SOL_SOCKET", optname: "SO_REUSEADDR", optval: 1 } },
-      { call: "bind", args: { sockfd: { ret: 0 }, addr } },
-      { call: "listen", args: { sockfd: { ret: 0 }, backlog: 1 } },
-      { call: "socket", args: { domain: "AF_INET", type: "SOCK_STREAM" } },
-      { call: "connect", args: { sockfd: { ret: 4 }, addr } },
-      { call: "accept4", args: { sockfd: { ret: 0 }, flags: "0" } },
-      { call: "close", args: { fd: { ret: 0 } } },
+      ...connection(2010),
       { call: "shutdown", args: { sockfd: { ret: 4 }, how: "SHUT_WR" } },
       { call: "close", args: { fd: { ret: 6 } } },
       { call: "close", args: { fd: { ret: 4 } } },
