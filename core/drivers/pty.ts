@@ -14,8 +14,10 @@ import { inodeOf } from "../fs/inode.ts";
 import { bytesName, nameBytes } from "../fs/names.ts";
 import type { Kernel } from "../kernel.ts";
 import { getI32, getU16, getU32, putU16, putU32 } from "../lib/bytes.ts";
+import { newlinesOf } from "../lib/string.ts";
 import { copyFromUser, copyToUser } from "../mm/usercopy.ts";
 import { groupsOfPgrp } from "../process/pid.ts";
+import { charge, costs } from "../sched/cost.ts";
 import { sendSignal } from "../sched/signal.ts";
 import type { SyscallResult } from "../sched/steps.ts";
 import { groupOf, type Task } from "../sched/task.ts";
@@ -76,11 +78,16 @@ function wakeAll(k: Kernel, pty: Pty): void {
   wake(k, pty.writeWait, { nr: Infinity });
 }
 
-/** Prints on a terminal: a write, or the echo of what is typed. */
+/**
+ * Prints on a terminal: a write, or the echo of what is typed. One of the service shows its lines by itself, and who prints waits for that, as
+ * on a virtual console; the others leave it to the reader of their master.
+ */
 function print(k: Kernel, pty: Pty, text: string): void {
   const bytes = cooked(pty, text);
+  charge(k, costs(k).ttyWriteNs);
   if (!pty.service) pty.output += bytes;
   else {
+    charge(k, newlinesOf(text) * costs(k).consoleNs);
     pty.screen += bytes;
     const over = pty.screen.length - SCREEN_MAX;
     if (over > 0) {

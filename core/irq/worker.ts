@@ -42,7 +42,7 @@ steps<object>("worker_thread", {
   // One idle worker stays while others work: it takes over when one of them sleeps.
   manage: (k, task) => {
     const { pool } = mine(k, task);
-    charge(k, costs(k).forkNs);
+    charge(k, costs(k).threadNs);
     if (!createWorker(k, pool) && needMoreWorker(pool) && pool.idle.length === 0) {
       mayday(k, pool);
       return sleepUntil(now(k) + MAYDAY_INTERVAL_NS, { mode: "uninterruptible", wchan: "maybe_create_worker" });

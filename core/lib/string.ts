@@ -20,3 +20,10 @@ export function scnprintf(size: number, format: string, ...args: PrintfArgument[
   const { text } = snprintf(size, format, ...args);
   return { ret: text.length, text };
 }
+
+/** How many lines end in a text. */
+export function newlinesOf(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) count++;
+  return count;
+}

@@ -63,13 +63,14 @@ export const exitSteps = steps<ExitLocals>("exit", {
     if (group.exiting >= 0) locals.status = group.exiting;
     else if (whole) group.exiting = locals.status;
     if (whole) killThreads(k, group, task);
-    charge(k, costs(k).exitNs);
     sampleLoad(k);
     task.exitCode = locals.status;
     task.exiting = true;
     task.interrupted = false;
     recalcSignalPending(k, task);
-    if (group.threads.every((tid) => taskOf(k, tid).exiting)) exitTimers(k, group);
+    const last = group.threads.every((tid) => taskOf(k, tid).exiting);
+    charge(k, last && task.kind !== "kthread" ? costs(k).exitNs : costs(k).threadExitNs);
+    if (last) exitTimers(k, group);
     else retargetSignals(k, group);
     leave(k, task, group);
     exitLocks(k, task);

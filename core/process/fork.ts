@@ -160,7 +160,7 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Sysca
   if (isErrno(pidfd) && has(flags, CLONE_PIDFD)) return pidfd;
   const thread = has(flags, CLONE_THREAD);
   sampleLoad(k);
-  charge(k, costs(k).forkNs);
+  charge(k, thread ? costs(k).threadNs : costs(k).forkNs);
   const child = copyTask(k, parent, allocPid(k), request);
   if (thread) addThread(k, child);
   else addGroup(k, copyGroup(k, parent, child, request), child);

@@ -72,7 +72,7 @@ export interface KthreadOptions {
 export function kthreadCreate<L>(k: Kernel, entry: StepTable<L>, locals: L, name: string, { cpu }: KthreadOptions = {}): number {
   mightSleep(k, "kernel/sched/completion.c:101");
   if (k.state.sched.tasks.size >= PROCESS_LIMIT) return -ENOMEM;
-  charge(k, costs(k).forkNs);
+  charge(k, costs(k).threadNs);
   const task = kthread(k, name);
   if (typeof task === "number") return -ENOMEM;
   k.state.sched.kthreads.set(task.tid, {

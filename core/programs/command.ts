@@ -10,6 +10,8 @@ import { WEXITSTATUS, WIFSIGNALED, WTERMSIG } from "../abi/wait.ts";
 import { nameBytes, bytesName } from "../fs/names.ts";
 import type { Json } from "../input.ts";
 import { base64Decode, base64Encode, getI32, getU16, putU16, putU32, putU64, utf8Decode, utf8DecodeLossy, utf8Encode } from "../lib/bytes.ts";
+import { newlinesOf } from "../lib/string.ts";
+import { costs } from "../sched/cost.ts";
 import { enter, NEXT, to } from "../sched/steps.ts";
 import { FOREVER } from "../sched/task.ts";
 import { DEFAULT_PATH, execvp } from "./files_lib.ts";
@@ -223,8 +225,10 @@ const feedSteps = programSteps<FeedLocals>("command.feed", {
   closed: () => 0,
 });
 
+/** The one who asked is shown what comes, as on a terminal. */
 function keep(p: Proc<CommandLocals>, into: Stream, length: number): void {
   const text = p.text(Math.min(length, COMMAND_LIMITS.outputBytes - into.length));
+  p.work(newlinesOf(text) * costs(p.k).consoleNs);
   if (text !== "") into.parts.push(text);
   into.length += length;
 }

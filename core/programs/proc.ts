@@ -40,8 +40,10 @@ export interface MainLocals {
   /** stdout that is not written yet, and stderr, which waits for nothing but the end of a step. */
   out: string;
   err: string;
-  /** stdout is a terminal: lines leave as they end. */
+  /** stdout is a terminal. */
   tty: boolean;
+  /** Lines on stdout leave as they end, as they do on a terminal. */
+  lineBuffered: boolean;
   /** strace watches it: calls are told on stderr. `call` is one under way, of the frame at that depth. */
   trace: Trace | null;
   call: { nr: number; regs: (number | bigint)[]; depth: number } | null;
@@ -227,6 +229,12 @@ export class Proc<L = unknown> {
     if (main !== null) main.out += text;
   }
 
+  /** setlinebuf(3) of stdout. */
+  setLineBuffered(): void {
+    const main = mainOf(this.k, this.task);
+    if (main !== null) main.lineBuffered = true;
+  }
+
   err(text: string): void {
     const main = mainOf(this.k, this.task);
     if (main !== null) main.err += text;
@@ -264,7 +272,7 @@ export class Proc<L = unknown> {
   settle(result: StepResult): StepResult {
     if (typeof result !== "object" || (result.act !== "next" && result.act !== "to")) return result;
     const main = mainOf(this.k, this.task);
-    const due = main !== null && (main.err !== "" || main.out.length >= STDIO_BUFFER || (main.tty && main.out.includes("\n")));
+    const due = main !== null && (main.err !== "" || main.out.length >= STDIO_BUFFER || (main.lineBuffered && main.out.includes("\n")));
     // A program that makes no calls takes its signals as an interrupt returns to it.
     const { signalPending } = this.task;
     if (!due && !signalPending) return result;

@@ -43,7 +43,7 @@ export function mainLocals(tool: string, argv: string[], env: string[]): MainLoc
   const [path = ""] = argv;
   // A login shell's name begins with a dash.
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/^-/, "");
-  return { tool, name, ...takeTrace(env), call: null, argv: [...argv], out: "", err: "", tty: false, failed: 0, status: 0 };
+  return { tool, name, ...takeTrace(env), call: null, argv: [...argv], out: "", err: "", tty: false, lineBuffered: false, failed: 0, status: 0 };
 }
 
 const TCGETS = 0x5401;
@@ -57,7 +57,7 @@ programSteps<MainLocals>(MAIN, {
   },
   terminal: (p) => (p.ret < 0 ? p.sys("exit_group", 127) : p.sys("ioctl", 1, TCGETS, { room: TERMIOS_SIZE })),
   run: (p, main) => {
-    main.tty = p.ret === 0;
+    main.tty = main.lineBuffered = p.ret === 0;
     const found = toolOf(p);
     if (found === undefined) {
       p.frame.ret = p.fail("applet not found", 127);

@@ -102,16 +102,16 @@ test("the profiler's samples are those of the pages that were touched", async ()
   }
 });
 
-test("the kernel's echo server is quicker than the user's, for two hundred threads at once", async () => {
+test("the kernel's echo server is quicker than the user's, for a hundred threads at once", async () => {
   const server = await startServer();
   try {
     const { code, stdout, stderr } = await bash(labBlock("kecho").replace(/^SYSLAB=.*$/m, `SYSLAB=${server.url}`));
     expect(stderr).toBe("");
     const lines = stdout.split("\n").filter((line) => line !== "").map((line) => line.replace(/^\[ *\d+\.\d{6}\] /, "[] "));
-    const [kecho, user] = lines.slice(3).map((line) => /^(?:kecho|user-echo-server) 200 threads (\d+) us$/.exec(line)).map((found) => Number(found?.[1]));
+    const [kecho, user] = lines.slice(3).map((line) => /^(?:kecho|user-echo-server) 100 threads (\d+) us$/.exec(line)).map((found) => Number(found?.[1]));
     expect(lines.slice(0, 3)).toEqual(["hello", "[] kecho: start get response", "[] kecho: get request = "]);
     expect(lines).toHaveLength(5);
-    expect(user / kecho).toBeGreaterThan(2);
+    expect(user / kecho).toBeGreaterThan(5);
     expect(code).toBe(0);
   } finally {
     await server.end();

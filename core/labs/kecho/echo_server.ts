@@ -13,7 +13,7 @@ import { allowSignal, kthreadShouldStop } from "../../process/kthread.ts";
 import { enter, NEXT, steps, to } from "../../sched/steps.ts";
 import type { Task } from "../../sched/task.ts";
 import { signalPending } from "../../sched/wait_queue.ts";
-import { complain, defects, lab, NAME, say } from "./lab.ts";
+import { complain, defects, lab, NAME, say, trace } from "./lab.ts";
 
 const BUF_SIZE = 4096;
 
@@ -32,13 +32,13 @@ interface ServeLocals extends WorkLocals {
 export const echoServerWorker = steps<ServeLocals>("kecho.echo_server_worker", {
   receive: (k, _task, { locals: { arg } }) => {
     if (lab(k).stopped) return to("leave");
-    say(k, "start get response");
+    trace(k, "start get response");
     return enter(kernelRecvmsg, kernelReceive(k, arg, BUF_SIZE - 1, 0));
   },
   received: (k, task, { ret, locals }) => {
     const bytes = ret > 0 ? kernelReceived(k, task) : new Uint8Array(0);
     const text = textOf(bytes);
-    say(k, `get request = ${text}`);
+    trace(k, `get request = ${text}`);
     if (ret <= 0) {
       if (ret < 0) complain(k, `get request error = ${ret}`);
       return to("leave");
@@ -49,12 +49,12 @@ export const echoServerWorker = steps<ServeLocals>("kecho.echo_server_worker", {
   },
   send: (k, _task, { locals }) => {
     const bytes = locals.bytes ?? new Uint8Array(0);
-    say(k, "start send request.");
+    trace(k, "start send request.");
     const end = defects(k).cutsAtNul ? bytes.indexOf(0) : -1;
     return enter(kernelSendmsg, kernelSend(k, locals.arg, end < 0 ? bytes.slice() : bytes.slice(0, end), 0));
   },
   sent: (k, _task, { ret, locals }) => {
-    say(k, `send request = ${locals.text ?? ""}`);
+    trace(k, `send request = ${locals.text ?? ""}`);
     if (ret >= 0) return to("receive");
     complain(k, `send request error = ${ret}`);
     return NEXT;

@@ -109,6 +109,7 @@ const defects = [
   "connections that have ended keep their sockets and records until rmmod",
   "an answer ends at the first NUL of the message",
   "a daemon that was killed leaves its listening socket, which nobody serves",
+  "the console shows what is told of each message, which takes longer than the echo",
 ];
 
 moduleDefinition({

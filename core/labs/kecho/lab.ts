@@ -5,8 +5,9 @@ import { moduleData } from "../../module/query.ts";
 import { printk } from "../../sched/printk.ts";
 
 export const NAME = "kecho";
-const WARNING = 4;
 const ERR = 3;
+const WARNING = 4;
+const DEBUG = 7;
 
 /** A connection that was accepted, and the work item that serves it. */
 export interface Connection {
@@ -36,10 +37,12 @@ export interface Defects {
   cutsAtNul: boolean;
   /** A daemon that a signal ended leaves the listening socket, which nobody serves. */
   keepsListening: boolean;
+  /** What is told of each message goes to the console like all else, which takes longer than the echo. */
+  tracesAloud: boolean;
 }
 
-const CORRECTED: Defects = { keepsEnded: false, cutsAtNul: false, keepsListening: false };
-const UPSTREAM: Defects = { keepsEnded: true, cutsAtNul: true, keepsListening: true };
+const CORRECTED: Defects = { keepsEnded: false, cutsAtNul: false, keepsListening: false, tracesAloud: false };
+const UPSTREAM: Defects = { keepsEnded: true, cutsAtNul: true, keepsListening: true, tracesAloud: true };
 
 export function defects(k: Kernel): Defects {
   return must(k.state.modules.loaded, NAME).variant === "corrected" ? CORRECTED : UPSTREAM;
@@ -48,6 +51,11 @@ export function defects(k: Kernel): Defects {
 /** printk without a level, as all its messages but the errors are. */
 export function say(k: Kernel, text: string): void {
   printk(k, WARNING, `${NAME}: ${text}\n`);
+}
+
+/** A line of the course of a message. */
+export function trace(k: Kernel, text: string): void {
+  printk(k, defects(k).tracesAloud ? WARNING : DEBUG, `${NAME}: ${text}\n`);
 }
 
 export function complain(k: Kernel, text: string): void {

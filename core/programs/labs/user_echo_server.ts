@@ -1,6 +1,7 @@
 /**
  * user-echo-server: the epoll server that kecho is compared with, on port 12345, edge-triggered, with a list of its clients.
- * The report's form (`user-echo-server.seed`) reads once an event, answers 512 bytes whatever came, and ends at every error.
+ * The report's form (`user-echo-server.seed`) reads once an event, answers 512 bytes whatever came, and ends at every error; what it prints
+ * to a pipe is seen when 4096 bytes of it have come together, where the other one's lines are seen at once, as on a terminal.
  */
 import { EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errnoMessage } from "../../abi/errno.ts";
 import { EPOLL_CTL_ADD, EPOLLET, EPOLLIN, EPOLLOUT } from "../../abi/epoll.ts";
@@ -99,7 +100,10 @@ function server(name: string, { careful }: { careful: boolean }): void {
   // A client that takes nothing is left alone until it has room.
   const interest = EPOLLIN | EPOLLET | (careful ? EPOLLOUT : 0);
   tool<ServerLocals>(name, "bin", () => ({ listener: -1, epoll: -1, ready: [], index: 0, clients: [], client: -1, pending: {}, full: false, beganNs: 0 }), {
-    socket: (p) => p.sys("socket", AF_INET, SOCK_STREAM, 0),
+    socket: (p) => {
+      if (careful) p.setLineBuffered();
+      return p.sys("socket", AF_INET, SOCK_STREAM, 0);
+    },
     created: (p, l) => {
       if (p.ret < 0) return fatal(p, "Fail to create socket");
       l.listener = p.ret;

@@ -43,15 +43,21 @@ export interface CostProfile {
   pteNs: number;
   forkNs: number;
   exitNs: number;
+  /** Making a thread, of a process or of the kernel, and its end. */
+  threadNs: number;
+  threadExitNs: number;
   /** Looking at a page that may be reclaimed. */
   scanPageNs: number;
   /** What a CPU does for one request to the disk, from asking to its end. */
   diskRequestNs: number;
   /** One 4 KiB transfer of the swap disk. */
   diskPageNs: number;
-  /** A line of the log, and one that the console shows too. */
+  /** A line of the log. */
   printkNs: number;
+  /** A line on a screen: of the log on the console, of a program on a terminal. */
   consoleNs: number;
+  /** A write to a terminal, beside what it takes to show its lines. */
+  ttyWriteNs: number;
 }
 
 /** What a piece of work costs, what that is, and where the figure comes from. */
@@ -90,11 +96,14 @@ function numbers(f: Figures): CostProfile {
     pteNs: f.pteNs.ns,
     forkNs: f.forkNs.ns,
     exitNs: f.exitNs.ns,
+    threadNs: f.threadNs.ns,
+    threadExitNs: f.threadExitNs.ns,
     scanPageNs: f.scanPageNs.ns,
     diskRequestNs: f.diskRequestNs.ns,
     diskPageNs: f.diskPageNs.ns,
     printkNs: f.printkNs.ns,
     consoleNs: f.consoleNs.ns,
+    ttyWriteNs: f.ttyWriteNs.ns,
   };
 }
 

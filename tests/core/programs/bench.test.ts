@@ -40,6 +40,17 @@ describe.each([["kecho", "bench"], ["kecho", "bench.seed"], ["user-echo-server",
   });
 });
 
+test("the careful server's lines go where its output goes as they end; the report's wait for 4096 bytes", () => {
+  for (const [server, first] of [["user-echo-server", "Main listener (fd=3) was created.\n"], ["user-echo-server.seed", ""]]) {
+    const sh = new Shell();
+    sh.start({ script: `${server} > /tmp/log` });
+    sh.machine.advance(10);
+    const log = sh.machine.text("/tmp/log");
+    expect(log.startsWith(first), log).toBe(true);
+    expect(log === "").toBe(first === "");
+  }
+});
+
 /** A listener of a process that accepts nobody: clients get their connection, and no answer. */
 async function deafServer(sh: Shell, backlog = 128): Promise<void> {
   const pid = await sh.machine.createProcess();
