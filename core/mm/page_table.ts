@@ -124,9 +124,13 @@ export function forEachPte(
       continue;
     }
     const stop = Math.min(end, (Math.floor(addr / PMD_SPAN) + 1) * PMD_SPAN);
-    for (let index = pteIndex(addr); addr < stop; addr += PAGE_SIZE, index += 2) {
-      if (table[index] !== 0 && visit(table, index, addr) === true) return;
+    // Small whole numbers only: a table has few entries in use, and an address is a number that takes memory.
+    const first = pteIndex(addr);
+    const last = first + Math.ceil((stop - addr) / PAGE_SIZE) * 2;
+    for (let index = first; index < last; index += 2) {
+      if (table[index] !== 0 && visit(table, index, addr + ((index - first) >> 1) * PAGE_SIZE) === true) return;
     }
+    addr = stop;
   }
 }
 
