@@ -18,7 +18,8 @@ export function loadUser(k: Kernel, task: Task, addr: Addr, length: number): { b
   const into = new Uint8Array(Math.min(length, reachable));
   const { done, fault } = readUser(k, task, reachable === 0 ? 0 : (addr as number), into);
   charge(k, done * costs(k).copyPerByteNs);
-  return { bytes: into.subarray(0, done), fault: fault ?? beyond(addr, length, reachable) };
+  // No view of all of it: a view takes more room than a few bytes do.
+  return { bytes: done === into.length ? into : into.subarray(0, done), fault: fault ?? beyond(addr, length, reachable) };
 }
 
 /** Stores bytes as user instructions do: how many were stored before a fault, and the fault. No signal is sent. */

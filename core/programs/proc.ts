@@ -84,22 +84,32 @@ export class Proc<L = unknown> {
   readonly k: Kernel;
   readonly task: Task;
   readonly frame: Frame<L>;
-  /** Where the variables of this thread begin, its buffers, and where they end; and the next free place. */
-  private readonly base: number;
-  private readonly buffers: number;
-  private readonly end: number;
-  private at: number;
+  /** Bytes of the thread's variables that this step has laid. */
+  private used = 0;
 
+  // Addresses are computed where they are needed: as fields, they would take more memory than the rest, each step anew.
   constructor(k: Kernel, task: Task, frame: Frame<L>) {
     this.k = k;
     this.task = task;
     this.frame = frame;
-    const [bottom] = task.frames;
-    const thread = bottom.code === THREAD;
-    this.base = thread ? (bottom.locals as ThreadFrame).variables : DATA_BASE;
-    this.buffers = thread ? this.base + THREAD_VARIABLES / 2 : BUFFERS;
-    this.end = this.base + (thread ? THREAD_VARIABLES : DATA_SIZE);
-    this.at = this.base;
+  }
+
+  private get thread(): boolean {
+    return this.task.frames[0].code === THREAD;
+  }
+
+  /** Where the variables of this thread begin; behind the strings and structures lie its buffers. */
+  private get base(): number {
+    return this.thread ? (this.task.frames[0].locals as ThreadFrame).variables : DATA_BASE;
+  }
+
+  /** Bytes of strings and structures, and of all. */
+  private get strings(): number {
+    return this.thread ? THREAD_VARIABLES / 2 : BUFFERS - DATA_BASE;
+  }
+
+  private get size(): number {
+    return this.thread ? THREAD_VARIABLES : DATA_SIZE;
   }
 
   /** What the call or the frame of the step before answered. */
@@ -129,15 +139,18 @@ export class Proc<L = unknown> {
 
   /** Makes a system call; the next step finds its result in `ret`. */
   sys(name: string, ...args: Arg[]): StepResult {
-    let room = this.buffers;
-    const regs = args.map((arg) => {
-      if (typeof arg === "number" || typeof arg === "bigint") return arg;
-      if (typeof arg === "string") return this.lay(nameBytes(`${arg}\0`));
-      if (arg instanceof Uint8Array) return this.lay(arg);
-      const at = room;
-      room += Math.ceil(arg.room / ALIGN) * ALIGN;
-      return at;
-    });
+    let room = 0;
+    const regs = new Array<number | bigint>(args.length);
+    for (let at = 0; at < args.length; at++) {
+      const arg = args[at];
+      if (typeof arg === "number" || typeof arg === "bigint") regs[at] = arg;
+      else if (typeof arg === "string") regs[at] = this.lay(nameBytes(`${arg}\0`));
+      else if (arg instanceof Uint8Array) regs[at] = this.lay(arg);
+      else {
+        regs[at] = this.base + this.strings + room;
+        room += Math.ceil(arg.room / ALIGN) * ALIGN;
+      }
+    }
     const result = sys(this.k, this.task, this.frame, name, regs);
     const main = ownMain(this.task);
     if (main !== null && isTraced(main.trace, this.task) && tells(main.trace, name) && !this.isStderr()) {
@@ -166,12 +179,13 @@ export class Proc<L = unknown> {
 
   /** Puts bytes into the program's memory, for the calls of this step. */
   lay(bytes: Uint8Array): number {
-    const { at, buffers, end } = this;
+    const { used, strings } = this;
     // What does not fit the strings' part goes through the buffers, and what fits neither is cut.
-    const start = bytes.length > buffers - at ? buffers : at;
-    const { fault } = writeUser(this.k, this.task, start, bytes.subarray(0, end - start));
+    const offset = bytes.length > strings - used ? strings : used;
+    const start = this.base + offset;
+    const { fault } = writeUser(this.k, this.task, start, bytes, 0, Math.min(bytes.length, this.size - offset));
     assert(fault === null || this.task.signalPending || start > 0, "a program without memory");
-    if (start === at) this.at += Math.ceil(bytes.length / ALIGN) * ALIGN;
+    if (offset === used) this.used += Math.ceil(bytes.length / ALIGN) * ALIGN;
     return start;
   }
 
@@ -184,7 +198,7 @@ export class Proc<L = unknown> {
 
   /** The bytes that a call left in its first room. */
   took(length: number, at = 0): Uint8Array {
-    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, this.buffers + at, length).bytes;
+    return length <= 0 ? new Uint8Array(0) : loadUser(this.k, this.task, this.base + this.strings + at, length).bytes;
   }
 
   /** What the step before laid first, as the call has left it. */
@@ -221,7 +235,7 @@ export class Proc<L = unknown> {
 
   /** Bytes that one read or write of this thread moves. */
   get largest(): number {
-    return Math.min(BUFFER_SIZE, this.end - this.buffers);
+    return Math.min(BUFFER_SIZE, this.size - this.strings);
   }
 
   out(text: string): void {
