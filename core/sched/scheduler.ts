@@ -73,12 +73,13 @@ export function runUntil(k: Kernel, untilNs: number): boolean {
   const { cpus } = sched;
   for (;;) {
     let cpu = cpus[0];
-    let atNs = eventNs(k, cpu);
-    for (let id = 1; id < cpus.length; id++) {
-      const other = eventNs(k, cpus[id]);
-      if (other < atNs) {
-        atNs = other;
-        cpu = cpus[id];
+    let atNs = NEVER;
+    for (let id = 0; id < cpus.length; id++) {
+      const one = cpus[id];
+      const oneNs = one.curr === 0 && !waiting(one) ? one.arrivalNs : eventNs(k, one);
+      if (oneNs < atNs) {
+        atNs = oneNs;
+        cpu = one;
       }
     }
     const idle = atNs === NEVER;
