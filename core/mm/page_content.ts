@@ -54,22 +54,33 @@ export function writeContent(content: PageContent, offset: number, source: Uint8
 
 /** Writes as single bytes; false, perhaps with a part of them written, when they would be too many. */
 function writeFew(content: PageContent, offset: number, source: Uint8Array, from: number, count: number): boolean {
+  let next = 0;
   for (let at = 0; at < count; at++) {
     const value = source[from + at];
     const place = offset + at;
     if (content.few === null) {
       if (value !== 0) content.few = [place * 256 + value];
-    } else if (!setFew(content.few, place, value)) return false;
+      continue;
+    }
+    const index = indexOf(content.few, place, next);
+    if (index >= 0) next = index + 1;
+    if (!setFew(content.few, index, place, value)) return false;
   }
   return true;
 }
 
-/** Sets one byte among a few; false when they are full. */
-function setFew(few: number[], place: number, value: number): boolean {
-  const at = few.findIndex((item) => item >> 8 === place);
-  if (at >= 0) {
-    if (value === 0) few.splice(at, 1);
-    else few[at] = place * 256 + value;
+/** Where the byte of a place stands among a few, -1 for nowhere. It is looked for from `near` on: bytes written in a row stand in a row. */
+function indexOf(few: number[], place: number, near: number): number {
+  for (let index = near; index < few.length; index++) if (few[index] >> 8 === place) return index;
+  for (let index = 0; index < near && index < few.length; index++) if (few[index] >> 8 === place) return index;
+  return -1;
+}
+
+/** Sets one byte among a few, which stands at `index`, or nowhere yet; false when they are full. */
+function setFew(few: number[], index: number, place: number, value: number): boolean {
+  if (index >= 0) {
+    if (value === 0) few.splice(index, 1);
+    else few[index] = place * 256 + value;
     return true;
   }
   if (value === 0) return true;
