@@ -123,7 +123,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   }
   if (!withinLockLimit(k, task, space, vmFlags, length)) return -EAGAIN;
   const checked = object !== null ? objectFlags(vmFlags, flags, object)
-    : file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, prot, { ...request, flags }, length);
+    : file === null ? checkAnonymous(vmFlags, flags) : checkFile(k, file, vmFlags, flags, request, length);
   if (checked < 0) return checked;
   vmFlags = checked;
   if ((flags & MAP_NORESERVE) !== 0 && k.state.mm.overcommitMemory !== 2) vmFlags |= VM_NORESERVE;
@@ -157,7 +157,8 @@ function objectFlags(vmFlags: number, flags: number, { writable }: ObjectBacking
   return writable ? vmFlags | VM_SHARED | VM_MAYSHARE : (vmFlags | VM_MAYSHARE) & ~VM_MAYWRITE;
 }
 
-function checkFile(k: Kernel, file: OpenFile, vmFlags: number, prot: number, { flags, pgoff, noexec = false }: MmapRequest, length: number): number {
+/** `flags` are those of the request as mmap reads them. */
+function checkFile(k: Kernel, file: OpenFile, vmFlags: number, flags: number, { prot, pgoff, noexec = false }: MmapRequest, length: number): number {
   const operations = must(k.tables.fileOperations, file.ops);
   const inode = must(k.state.fs.inodes, file.inode);
   // MAX_LFS_FILESIZE for regular files; others take any offset of 64 bits (file_mmap_ok).

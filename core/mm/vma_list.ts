@@ -72,7 +72,10 @@ export function insertVma(space: AddressSpace, vma: Vma): void {
   // What lies above all goes to the end of the last run.
   const at = Math.min(runIndex(space, vma.start), vmas.length - 1);
   const run = vmas[at];
-  run.splice(indexIn(run, vma.start), 0, vma);
+  const index = indexIn(run, vma.start);
+  // Most come below all others, where splice would take twice as long.
+  if (index === 0) run.unshift(vma);
+  else run.splice(index, 0, vma);
   if (run.length > RUN_MAX) vmas.splice(at + 1, 0, run.splice(RUN_MAX >> 1));
 }
 

@@ -34,20 +34,21 @@ export function append(queue: ByteQueue, bytes: Uint8Array): void {
       if (taken === bytes.length) return;
     }
   }
-  const chunk = chunks.length === 0 && bytes.length <= FIRST_CHUNK / 4 ? new Uint8Array(FIRST_CHUNK) : emptyChunk(bytes.length - taken);
+  const left = bytes.length - taken;
+  const chunk = chunks.length === 0 && bytes.length <= FIRST_CHUNK / 4 ? new Uint8Array(FIRST_CHUNK) : emptyChunk(left);
   chunk.set(taken === 0 ? bytes : bytes.subarray(taken));
   chunks.push(chunk);
-  queue.end = bytes.length - taken;
+  queue.end = left;
 }
 
 /** Chunks that queues have emptied, for the next that need one: what flows through queues costs no memory. Nothing of the state. */
 const emptied: Uint8Array[] = [];
 const EMPTIED_MAX = 64;
 
-/** A chunk of zeros for at least `count` bytes: what an earlier owner left in it must be seen nowhere. */
+/** A chunk whose first `count` bytes will be written at once, zeros behind them: what an earlier owner left must be seen nowhere. */
 function emptyChunk(count: number): Uint8Array {
   const chunk = count <= CHUNK ? emptied.pop() : undefined;
-  return chunk === undefined ? new Uint8Array(Math.max(CHUNK, count)) : chunk.fill(0);
+  return chunk === undefined ? new Uint8Array(Math.max(CHUNK, count)) : chunk.fill(0, count);
 }
 
 /** The queue's first bytes that lie together, a view that lasts until the queue changes; at most `max`. */

@@ -21,19 +21,26 @@ import type { Rows } from "./row.ts";
 
 type Word = number | bigint;
 
+/** An offset of mmap in pages, as the unsigned number that it is; no integer when it lies within a page. */
+function pageOffset(offset: Word): number {
+  if (typeof offset === "number" && offset >= 0) return offset / PAGE_SIZE;
+  const bytes = BigInt.asUintN(64, BigInt(offset));
+  return bytes % BigInt(PAGE_SIZE) === 0n ? Number(bytes / BigInt(PAGE_SIZE)) : NaN;
+}
+
 /** mmap(2): the file descriptor is looked at only when the mapping is not anonymous. */
 function sysMmap(
   k: Kernel, task: Task, [at, length, prot, given, file, offset]: [Word, Word, number, number, OpenFile | number, Word],
 ): number {
-  const bytes = BigInt.asUintN(64, BigInt(offset));
-  if (bytes % BigInt(PAGE_SIZE) !== 0n) return -EINVAL;
+  const pgoff = pageOffset(offset);
+  if (!Number.isInteger(pgoff)) return -EINVAL;
   const anonymous = (given & MAP_ANONYMOUS) !== 0;
   if (!anonymous && typeof file === "number") return -EBADF;
   // Huge pages come from a pool that this machine does not have.
   if ((given & MAP_HUGETLB) !== 0) return anonymous ? -ENOMEM : -EINVAL;
   const mapped = anonymous ? null : (file as OpenFile);
   return mmap(k, task, {
-    addr: at, length, prot, flags: given, file: mapped, pgoff: Number(bytes / BigInt(PAGE_SIZE)),
+    addr: at, length, prot, flags: given, file: mapped, pgoff,
     noexec: mapped !== null && (mountOf(k, mapped.path.mnt).flags & MS_NOEXEC) !== 0,
   });
 }
