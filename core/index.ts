@@ -7,7 +7,8 @@ import type { MachineOptions } from "./machine.ts";
 import type { CallRequest, Input, Json, Refusal } from "./input.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelState } from "./state.ts";
-import { decodeState, encodeState } from "./snapshot.ts";
+import { migrate } from "./migrate.ts";
+import { decodeState, encodeState, snapshotFormat } from "./snapshot.ts";
 import { decodeCall, invalid } from "./syscalls/decode.ts";
 import type { Problem } from "./syscalls/json.ts";
 import { syscallCatalogue as catalogue, type SyscallView } from "./read.ts";
@@ -36,16 +37,16 @@ export type * from "./input.ts";
 export type { Kernel } from "./kernel.ts";
 
 /** Changes with every change of behaviour that a journal would notice. */
-export const CORE_VERSION = "0.2.0";
+export const CORE_VERSION = "0.3.0";
 
 /** The whole state as canonical bytes. */
 export function snapshot(k: Kernel): Uint8Array {
   return encodeState(k.state);
 }
 
-/** A kernel from such bytes; throws when they are not of this format. */
+/** A kernel from such bytes, or from an older program's; throws when they are of no format that this one reads. */
 export function restore(bytes: Uint8Array): Kernel {
-  return { state: decodeState(bytes) as KernelState, tables, turn: freshTurn(0) };
+  return { state: migrate(decodeState(bytes) as KernelState, snapshotFormat(bytes)), tables, turn: freshTurn(0) };
 }
 
 /** Another run of random numbers for a forked kernel. */

@@ -6,10 +6,11 @@ import { assert } from "./lib/assert.ts";
 import { utf8Decode, utf8Encode } from "./lib/bytes.ts";
 
 /**
- * Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before.
+ * Raised when the encoding or the state's shape changes; the change that raises it brings the migration from the one before (migrate.ts).
  * Formats 1 and 2, of the time before the fair scheduler and before swap, have none: sessions kept in them are replayed from their journal's first row.
  */
-export const SNAPSHOT_FORMAT = 3;
+export const SNAPSHOT_FORMAT = 4;
+const OLDEST_FORMAT = 3;
 
 const MAGIC = [0x53, 0x59, 0x53, 0x4c];
 
@@ -271,12 +272,22 @@ export function encodeState(value: unknown): Uint8Array {
   return writer.bytes.slice(0, writer.length);
 }
 
-/** The value of such bytes; throws when they are not a snapshot of this format. */
-export function decodeState(bytes: Uint8Array): unknown {
+/** The format that such bytes are of; throws when this program cannot read it. */
+export function snapshotFormat(bytes: Uint8Array): number {
+  return opened(bytes).format;
+}
+
+function opened(bytes: Uint8Array): { reader: Reader; format: number } {
   const reader = new Reader(bytes);
   for (const byte of MAGIC) assert(bytes[reader.at++] === byte, "not a snapshot");
   const format = reader.varint();
-  assert(format === SNAPSHOT_FORMAT, `a snapshot of format ${format}; this program reads ${SNAPSHOT_FORMAT}`);
+  assert(format >= OLDEST_FORMAT && format <= SNAPSHOT_FORMAT, `a snapshot of format ${format}; this program reads ${OLDEST_FORMAT} to ${SNAPSHOT_FORMAT}`);
+  return { reader, format };
+}
+
+/** The value of such bytes, as it was then; throws when they are no snapshot of a format that can be read. */
+export function decodeState(bytes: Uint8Array): unknown {
+  const { reader } = opened(bytes);
   const value = reader.value();
   assert(reader.at === bytes.length, "a snapshot goes on after its end");
   return value;

@@ -59,8 +59,8 @@ function snmpText(k: Kernel): string {
     + "OutTimeExcds OutParmProbs OutSrcQuenchs OutRedirects OutEchos OutEchoReps OutTimestamps OutTimestampReps OutAddrMasks OutAddrMaskReps"))
     + table("Tcp", {
       RtoAlgorithm: 1, RtoMin: 200, RtoMax: 120_000, MaxConn: -1, ActiveOpens: mib.tcpActiveOpens, PassiveOpens: mib.tcpPassiveOpens,
-      AttemptFails: mib.tcpAttemptFails, EstabResets: mib.tcpEstabResets, CurrEstab: established, InSegs: mib.tcpSegs, OutSegs: mib.tcpSegs,
-      RetransSegs: 0, InErrs: 0, OutRsts: mib.tcpOutRsts, InCsumErrors: 0,
+      AttemptFails: mib.tcpAttemptFails, EstabResets: mib.tcpEstabResets, CurrEstab: established, InSegs: mib.tcpSegs,
+      OutSegs: mib.tcpSegs - mib.tcpSynRetrans, RetransSegs: mib.tcpSynRetrans, InErrs: 0, OutRsts: mib.tcpOutRsts, InCsumErrors: 0,
     })
     + table("Udp", {
       ...zeros(UDP_NAMES), InDatagrams: mib.udpInDatagrams, NoPorts: mib.udpNoPorts, InErrors: mib.udpRcvbufErrors, OutDatagrams: mib.udpOutDatagrams,
@@ -89,7 +89,10 @@ const IP_EXT = "InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts 
 function netstatText(k: Kernel): string {
   const { mib, devices } = k.state.net;
   const sum = (of: (device: NetDevice) => number): number => devices.reduce((total, device) => total + of(device), 0);
-  return table("TcpExt", { ...zeros(TCP_EXT), ListenOverflows: mib.listenOverflows, ListenDrops: mib.listenOverflows }) + table("IpExt", {
+  return table("TcpExt", {
+    ...zeros(TCP_EXT), ListenOverflows: mib.listenOverflows, ListenDrops: mib.listenOverflows, TCPLostRetransmit: mib.tcpLostRetransmits,
+    TCPTimeouts: mib.tcpSynRetrans, TCPSynRetrans: mib.tcpSynRetrans, TcpTimeoutRehash: mib.tcpSynRetrans,
+  }) + table("IpExt", {
     ...zeros(IP_EXT), InOctets: sum(({ rxBytes }) => rxBytes), OutOctets: sum(({ txBytes }) => txBytes), InNoECTPkts: sum(({ rxPackets }) => rxPackets),
   });
 }

@@ -22,6 +22,9 @@ import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TC
 /** tcp_syn_retries: a SYN that is not answered is repeated after 1, 2, 4 … s; the attempt ends 127 s after it began. */
 const SYN_RETRIES = 6;
 const SYN_TIMEOUT_NS = 1_000_000_000;
+/** Bytes of options that a SYN has beside the time stamps of every segment; the answer to one that nobody listens for has none at all. */
+const SYN_OPTIONS = 8;
+const RST_OPTIONS = -12;
 /** SO_SNDBUF of an established connection over the loopback: room for two windows of ten segments. */
 const SNDBUF_ESTABLISHED = 2_626_560;
 
@@ -144,11 +147,13 @@ function replaceTimeWait(k: Kernel, local: Endpoint, peer: Endpoint): void {
   if (old !== undefined) endTimeWait(k, old);
 }
 
-/** The SYN reaches this machine: a connection, a RST, or silence when the accept queue is full. */
+/**
+ * The SYN reaches this machine: a connection, a RST, or silence when the accept queue is full. Differs from Linux: a handshake is over before
+ * the next SYN is looked at, so that there are no half-open connections: no SYN is answered by a cookie, and no last ACK meets a full queue.
+ */
 function synArrives(k: Kernel, socket: Socket): void {
   const inet = inetOf(socket);
-  // SYN, SYN and ACK, ACK.
-  loopbackXmit(k, 3);
+  loopbackXmit(k, 1, SYN_OPTIONS);
   const listener = findListener(k, inet.peerAddr, inet.peerPort, inet.localPort);
   if (listener === null) {
     // A socket that connects to its own address meets its own SYN (simultaneous open).
@@ -156,6 +161,7 @@ function synArrives(k: Kernel, socket: Socket): void {
       establish(k, socket, socket.id);
       return closeShut(k, socket);
     }
+    loopbackXmit(k, 1, RST_OPTIONS);
     return resetArrived(k, socket);
   }
   const queue = tcpOf(listener);
@@ -163,6 +169,8 @@ function synArrives(k: Kernel, socket: Socket): void {
     k.state.net.mib.listenOverflows++;
     return startTimer(k, socket, "tcp.syn", SYN_TIMEOUT_NS * (1 << tcpOf(socket).retries));
   }
+  // SYN and ACK, ACK.
+  loopbackXmit(k, 2, SYN_OPTIONS);
   replaceTimeWait(k, { addr: inet.peerAddr, port: inet.peerPort }, { addr: inet.localAddr, port: inet.localPort });
   const child = newChild(k, listener, socket);
   queue.acceptQueue.push(child.id);
@@ -182,7 +190,12 @@ timerCallback("tcp.syn", (k, id) => {
   const tcp = tcpOf(socket);
   tcp.timer = 0;
   const retries = socket.options.stored.get(`${SOL_TCP}:${TCP_SYNCNT}`) ?? SYN_RETRIES;
-  if (++tcp.retries <= retries) return synArrives(k, socket);
+  if (++tcp.retries <= retries) {
+    const { mib } = k.state.net;
+    mib.tcpSynRetrans++;
+    if (tcp.retries > 1) mib.tcpLostRetransmits++;
+    return synArrives(k, socket);
+  }
   socket.err = ETIMEDOUT;
   tcpDone(k, socket);
 });

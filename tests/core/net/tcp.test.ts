@@ -296,3 +296,36 @@ test("the receive buffer grows under a reader that keeps up, unless its size was
   m.ok("setsockopt", { sockfd: set, level: "SOL_SOCKET", optname: "SO_RCVBUF", optval: 65_536 });
   expect(grown(other, set)).toBe(131_072);
 });
+
+/** Counters of /proc/net/snmp and netstat by their names. */
+function counters(m: Sockets): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const file of ["snmp", "netstat"]) {
+    const lines = m.text(`/proc/net/${file}`).trim().split("\n").map((line) => line.split(" "));
+    for (let at = 0; at < lines.length; at += 2) {
+      lines[at].slice(1).forEach((name, index) => counts.set(`${lines[at][0]}${name}`, Number(lines[at + 1][index + 1])));
+    }
+  }
+  return counts;
+}
+
+// Recorded under Linux 6.1: listen(backlog), two connections more than fit, what is counted at once and after the first repetition.
+test.each([[0, 5, 292, 7, 412], [3, 14, 808, 16, 928]])("SYNs that a full queue of %i drops, and their repetitions, are counted", async (backlog, segs, octets, segsLater, octetsLater) => {
+  const m = await Sockets.boot();
+  m.listener(2000, backlog);
+  const before = counters(m);
+  const since = (names: string[]): number[] => names.map((name) => (counters(m).get(name) ?? NaN) - (before.get(name) ?? NaN));
+  for (let at = 0; at < backlog + 3; at++) {
+    const sockfd = m.ok("socket", { domain: "AF_INET", type: "SOCK_STREAM | SOCK_NONBLOCK" });
+    expect(m.errno("connect", { sockfd, addr: m.to(2000) })).toBe("EINPROGRESS");
+  }
+  const of = ["TcpExt:ListenOverflows", "TcpExt:ListenDrops", "Tcp:ActiveOpens", "Tcp:PassiveOpens", "Tcp:InSegs", "Tcp:OutSegs", "IpExt:InOctets"];
+  const repeated = ["Tcp:RetransSegs", "TcpExt:TCPTimeouts", "TcpExt:TCPSynRetrans", "TcpExt:TcpTimeoutRehash", "TcpExt:TCPLostRetransmit"];
+  expect(since(of)).toEqual([2, 2, backlog + 3, backlog + 1, segs, segs, octets]);
+  expect(since(repeated)).toEqual([0, 0, 0, 0, 0]);
+  m.advance(1_300);
+  expect(since(of)).toEqual([4, 4, backlog + 3, backlog + 1, segsLater, segs, octetsLater]);
+  expect(since(repeated)).toEqual([2, 2, 2, 2, 0]);
+  m.advance(2_200);
+  expect(since(repeated)).toEqual([4, 4, 4, 4, 2]);
+});

@@ -1,0 +1,20 @@
+/** Brings a state that was kept in an older format up to this one, a step for each format. */
+import { newMib } from "./net/mib.ts";
+import { MAIN, type MainLocals } from "./programs/proc.ts";
+import type { KernelState } from "./state.ts";
+
+/** To 4: SYNs that are sent again are counted, and a program's stdout may be line buffered without being a terminal. */
+function toFour({ net, sched }: KernelState): void {
+  net.mib = { ...newMib(), ...net.mib };
+  for (const { frames } of sched.tasks.values()) {
+    for (const { code, locals } of frames) {
+      if (code === MAIN) (locals as MainLocals).lineBuffered = (locals as MainLocals).tty;
+    }
+  }
+}
+
+/** The state, changed in place, as this program would have made it. */
+export function migrate(state: KernelState, format: number): KernelState {
+  if (format < 4) toFour(state);
+  return state;
+}
