@@ -3,8 +3,9 @@ import { newMib } from "./net/mib.ts";
 import { MAIN, type MainLocals } from "./programs/proc.ts";
 import type { KernelState } from "./state.ts";
 
-/** To 4: SYNs that are sent again are counted, and a program's stdout may be line buffered without being a terminal. */
+/** To 4: SYNs that are sent again are counted, by listener too, and a program's stdout may be line buffered without being a terminal. */
 function toFour({ net, sched }: KernelState): void {
+  net.synBursts = new Map();
   net.mib = { ...newMib(), ...net.mib };
   for (const { frames } of sched.tasks.values()) {
     for (const { code, locals } of frames) {

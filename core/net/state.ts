@@ -2,6 +2,7 @@
 import { newLoopback, type NetDevice } from "./device.ts";
 import { newMib, type Mib } from "./mib.ts";
 import type { Socket } from "./socket.ts";
+import type { SynBurst } from "./syn_flood.ts";
 
 /** A connection in TIME_WAIT: its port stays taken for a minute, its socket is gone. */
 export interface TimeWait {
@@ -33,6 +34,8 @@ export interface NetState {
   /** Unix sockets by bound name: `<type>\0<name>` for the abstract name space, the inode's id for files. */
   unixAbstract: Map<string, number>;
   unixInodes: Map<number, number>;
+  /** By listener, since SYNs that it had dropped first came again. */
+  synBursts: Map<number, SynBurst>;
   /** Bytes that all queues hold together. */
   memory: number;
   /** Descriptors under way in messages, by the uid that sent them. */
@@ -57,7 +60,7 @@ export const LOCAL_PORT_LAST = 60999;
 export function netInit(): NetState {
   return {
     devices: [newLoopback()], mib: newMib(), sockets: new Map(), timeWaits: new Map(), tcpPorts: new Map(), udpPorts: new Map(),
-    unixAbstract: new Map(), unixInodes: new Map(), memory: 0, inFlight: new Map(), received: new Map(),
+    unixAbstract: new Map(), unixInodes: new Map(), synBursts: new Map(), memory: 0, inFlight: new Map(), received: new Map(),
     nextSocket: 1, nextTimeWait: 1, nextBindPort: LOCAL_PORT_FIRST + 1, nextConnectPort: LOCAL_PORT_FIRST,
     nextUdpPort: (LOCAL_PORT_FIRST + LOCAL_PORT_LAST + 1) >> 1, nextUnixName: 1,
   };

@@ -17,6 +17,7 @@ import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socke
 import { closeSending, disconnect, endTimeWait, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
 import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
 import { findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
+import { synRepeated } from "./syn_flood.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
 
 /** tcp_syn_retries: a SYN that is not answered is repeated after 1, 2, 4 … s; the attempt ends 127 s after it began. */
@@ -149,7 +150,7 @@ function replaceTimeWait(k: Kernel, local: Endpoint, peer: Endpoint): void {
 
 /**
  * The SYN reaches this machine: a connection, a RST, or silence when the accept queue is full. Differs from Linux: a handshake is over before
- * the next SYN is looked at, so that there are no half-open connections: no SYN is answered by a cookie, and no last ACK meets a full queue.
+ * the next SYN is looked at, so that no connection is half open: a cookie is only counted, and no last ACK meets a full queue.
  */
 function synArrives(k: Kernel, socket: Socket): void {
   const inet = inetOf(socket);
@@ -164,6 +165,7 @@ function synArrives(k: Kernel, socket: Socket): void {
     loopbackXmit(k, 1, RST_OPTIONS);
     return resetArrived(k, socket);
   }
+  if (tcpOf(socket).retries > 0) synRepeated(k, listener);
   const queue = tcpOf(listener);
   if (queue.acceptQueue.length > queue.backlog) {
     k.state.net.mib.listenOverflows++;

@@ -72,6 +72,7 @@ export function destroy(k: Kernel, socket: Socket): void {
   stopTimer(k, socket);
   purge(k, socket);
   leavePort(k, socket);
+  k.state.net.synBursts.delete(socket.id);
   k.state.net.sockets.delete(socket.id);
 }
 

@@ -31,9 +31,11 @@ test("of format 3: what is counted since begins at 0, and a program on a termina
   sh.machine.feed({ type: "openTty", command: { argv: ["cat"] }, uid: 0, member: "owner", home: "/root", rows: 24, columns: 80 });
   const { kernel } = sh.machine;
   const old = restore(snapshot(kernel)).state;
-  const { tcpSynRetrans, tcpLostRetransmits, ...mib } = old.net.mib;
-  expect([tcpSynRetrans, tcpLostRetransmits]).toEqual([0, 0]);
+  const { tcpSynRetrans, tcpLostRetransmits, synCookies, ...mib } = old.net.mib;
+  expect([tcpSynRetrans, tcpLostRetransmits, synCookies]).toEqual([0, 0, 0]);
   old.net.mib = mib as typeof old.net.mib;
+  expect(old.net.synBursts).toEqual(new Map());
+  delete (old.net as Partial<typeof old.net>).synBursts;
   for (const { locals } of mains(old)) delete locals.lineBuffered;
 
   const { state } = restore(as(3, old));
