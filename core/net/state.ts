@@ -21,6 +21,8 @@ export interface TimeWait {
 export interface PortUsers {
   sockets: number[];
   timeWaits: number[];
+  /** How many of the sockets listen; absent in an older snapshot, until somebody asks. */
+  listeners?: number;
 }
 
 export interface NetState {

@@ -16,8 +16,8 @@ import { protocol } from "./proto.ts";
 import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socket } from "./socket.ts";
 import { closeSending, disconnect, endTimeWait, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
 import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
-import { findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
 import { synRepeated } from "./syn_flood.ts";
+import { beginListening, findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
 
 /** tcp_syn_retries: a SYN that is not answered is repeated after 1, 2, 4 … s; the attempt ends 127 s after it began. */
@@ -54,7 +54,7 @@ function tcpListen(k: Kernel, _task: Task, socket: Socket, backlog: number): num
   // As Linux: the port is asked for again, so that of two that share it by SO_REUSEADDR only one may listen.
   const err = getPort(k, socket, inet.portHeld ? inet.localPort : 0);
   if (err !== 0) return err;
-  socket.sk = TCP_LISTEN;
+  beginListening(k, socket);
   return 0;
 }
 

@@ -6,7 +6,7 @@ import { now } from "../time/clock.ts";
 import { armTimer, cancelTimer, timerCallback } from "../time/timer.ts";
 import { clear } from "./byte_queue.ts";
 import { loopbackXmit } from "./loopback.ts";
-import { leavePort, portUsers, takeOff } from "./tcp_port.ts";
+import { endListening, leavePort, portUsers, takeOff } from "./tcp_port.ts";
 import { inetOf, stateChange, tcpOf, type Socket } from "./socket.ts";
 import {
   RCV_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
@@ -220,8 +220,10 @@ export function disconnect(k: Kernel, socket: Socket): void {
   const inet = inetOf(socket);
   const tcp = tcpOf(socket);
   const old = socket.sk;
-  if (old === TCP_LISTEN) stopListening(k, socket);
-  else if (needsReset(socket)) {
+  if (old === TCP_LISTEN) {
+    stopListening(k, socket);
+    endListening(k, socket);
+  } else if (needsReset(socket)) {
     sendReset(k, socket);
     socket.err = ECONNRESET;
   } else if (old === TCP_SYN_SENT) socket.err = ECONNRESET;
@@ -267,7 +269,7 @@ export function tcpRelease(k: Kernel, socket: Socket): boolean {
   socket.shutdown = SHUTDOWN_MASK;
   if (socket.sk === TCP_LISTEN) {
     stopListening(k, socket);
-    socket.sk = TCP_CLOSE;
+    endListening(k, socket);
   } else if (socket.sk === TCP_SYN_SENT) socket.sk = TCP_CLOSE;
   else if (socket.sk !== TCP_CLOSE && (unread || socket.options.linger === 0)) {
     sendReset(k, socket);

@@ -5,7 +5,7 @@ import { must } from "../lib/assert.ts";
 import { addressesMeet } from "./inet_addr.ts";
 import { inetOf, socketOf, type Socket } from "./socket.ts";
 import { LOCAL_PORT_FIRST, LOCAL_PORT_LAST, type PortUsers } from "./state.ts";
-import { TCP_LISTEN } from "./tcp_states.ts";
+import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 
 /** The socket holds `port` from now on. */
 export function holdPort(k: Kernel, socket: Socket, port: number): void {
@@ -27,7 +27,7 @@ export function leavePort(k: Kernel, socket: Socket): void {
 export function portUsers(k: Kernel, port: number): PortUsers {
   let users = k.state.net.tcpPorts.get(port);
   if (users === undefined) {
-    users = { sockets: [], timeWaits: [] };
+    users = { sockets: [], timeWaits: [], listeners: 0 };
     k.state.net.tcpPorts.set(port, users);
   }
   return users;
@@ -105,15 +105,37 @@ function after(port: number): number {
   return port + 2 > LOCAL_PORT_LAST ? LOCAL_PORT_FIRST + (port % 2) : port + 2;
 }
 
+/** Of the sockets of a port, how many listen. */
+function countListeners(k: Kernel, users: PortUsers): number {
+  return users.listeners ??= users.sockets.filter((id) => socketOf(k, id).sk === TCP_LISTEN).length;
+}
+
+/** A socket begins to listen. */
+export function beginListening(k: Kernel, socket: Socket): void {
+  const users = portUsers(k, inetOf(socket).localPort);
+  users.listeners = countListeners(k, users) + 1;
+  socket.sk = TCP_LISTEN;
+}
+
+/** A listener listens no more, while it holds its port still. */
+export function endListening(k: Kernel, socket: Socket): void {
+  const users = portUsers(k, inetOf(socket).localPort);
+  users.listeners = countListeners(k, users) - 1;
+  socket.sk = TCP_CLOSE;
+}
+
 /** The listener for a connection to `addr`:`port`: a bound address goes before 0.0.0.0, sharers of a port by the caller's port. */
 export function findListener(k: Kernel, addr: number, port: number, peerPort: number): Socket | null {
   const users = k.state.net.tcpPorts.get(port);
   if (users === undefined) return null;
   const exact: Socket[] = [];
   const any: Socket[] = [];
-  for (const id of users.sockets) {
-    const socket = socketOf(k, id);
+  // Behind the last of them stand the connections alone, which may be many.
+  let left = countListeners(k, users);
+  for (let at = 0; left > 0; at++) {
+    const socket = socketOf(k, users.sockets[at]);
     if (socket.sk !== TCP_LISTEN) continue;
+    left--;
     const { localAddr } = inetOf(socket);
     if (localAddr === addr) exact.push(socket);
     else if (localAddr === 0) any.push(socket);

@@ -357,5 +357,20 @@ test("repeated SYNs that come together, more than the backlog, are a flood: the 
   expect([...m.kernel.state.net.synBursts.keys()]).toHaveLength(1);
   m.ok("close", { fd: wide });
   expect(m.kernel.state.net.synBursts.size).toBe(0);
+
+test("connections find their listener among those that it has, in a snapshot that has not counted them too", async () => {
+  const m = await Sockets.boot();
+  const listener = m.listener(2000, 5);
+  m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
+  const [users] = m.kernel.state.net.tcpPorts.values();
+  expect(users.listeners).toBe(1);
+  delete users.listeners;
+  m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
+  expect(users.listeners).toBe(1);
+  m.ok("shutdown", { sockfd: listener, how: "SHUT_RD" });
+  expect(users.listeners).toBe(0);
+  expect(m.errno("connect", { sockfd: m.client(), addr: m.to(2000) })).toBe("ECONNREFUSED");
+  m.ok("listen", { sockfd: listener, backlog: 5 });
+  m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
   expect(m.broken()).toEqual([]);
 });
