@@ -1,4 +1,5 @@
 /** A queue of bytes in chunks: appending and dropping cost what they move, however long the queue is. */
+import { copyBytes } from "../lib/bytes.ts";
 
 /** Small pieces share a chunk of this size; a larger piece gets one of its own. */
 const CHUNK = 4096;
@@ -29,14 +30,14 @@ export function append(queue: ByteQueue, bytes: Uint8Array): void {
     const room = last.length - queue.end;
     if (room > 0) {
       taken = Math.min(room, bytes.length);
-      last.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), queue.end);
+      copyBytes(bytes, 0, last, queue.end, taken);
       queue.end += taken;
       if (taken === bytes.length) return;
     }
   }
   const left = bytes.length - taken;
-  const chunk = chunks.length === 0 && bytes.length <= FIRST_CHUNK / 4 ? new Uint8Array(FIRST_CHUNK) : emptyChunk(left);
-  chunk.set(taken === 0 ? bytes : bytes.subarray(taken));
+  const chunk = chunks.length === 0 && bytes.length <= FIRST_CHUNK / 4 ? firstChunk(left) : emptyChunk(left);
+  copyBytes(bytes, taken, chunk, 0, left);
   chunks.push(chunk);
   queue.end = left;
 }
@@ -45,18 +46,29 @@ export function append(queue: ByteQueue, bytes: Uint8Array): void {
 const emptied: Uint8Array[] = [];
 const EMPTIED_MAX = 64;
 
+/** The same of first chunks, as queues are cleared: a connection that comes and goes costs none. */
+const cleared: Uint8Array[] = [];
+const CLEARED_MAX = 2048;
+
+function firstChunk(count: number): Uint8Array {
+  return cleared.pop()?.fill(0, count) ?? new Uint8Array(FIRST_CHUNK);
+}
+
 /** A chunk whose first `count` bytes will be written at once, zeros behind them: what an earlier owner left must be seen nowhere. */
 function emptyChunk(count: number): Uint8Array {
   const chunk = count <= CHUNK ? emptied.pop() : undefined;
   return chunk === undefined ? new Uint8Array(Math.max(CHUNK, count)) : chunk.fill(0, count);
 }
 
+/** How many of the queue's first bytes lie together, from `start` of its first chunk on; at most `max`. */
+export function frontLength({ chunks, start, end }: ByteQueue, max: number): number {
+  return chunks.length === 0 ? 0 : Math.min((chunks.length === 1 ? end : chunks[0].length) - start, max);
+}
+
 /** The queue's first bytes that lie together, a view that lasts until the queue changes; at most `max`. */
 export function front(queue: ByteQueue, max: number): Uint8Array {
   const { chunks, start } = queue;
-  if (chunks.length === 0) return EMPTY;
-  const end = chunks.length === 1 ? queue.end : chunks[0].length;
-  return chunks[0].subarray(start, Math.min(end, start + max));
+  return chunks.length === 0 ? EMPTY : chunks[0].subarray(start, start + frontLength(queue, max));
 }
 
 const EMPTY = new Uint8Array(0);
@@ -121,7 +133,9 @@ export function move(from: ByteQueue, into: ByteQueue, count: number): number {
 
 /** Forgets all bytes. */
 export function clear(queue: ByteQueue): void {
-  queue.chunks = [];
+  const [first] = queue.chunks;
+  if (first?.length === FIRST_CHUNK && cleared.length < CLEARED_MAX) cleared.push(first);
+  if (queue.chunks.length > 0) queue.chunks = [];
   queue.start = 0;
   queue.end = 0;
   queue.length = 0;

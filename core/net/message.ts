@@ -2,6 +2,7 @@
 import { EFAULT } from "../abi/errno.ts";
 import type { Iovec } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
+import { copyBytes } from "../lib/bytes.ts";
 import { copyFromUser, copyFromUserInto, copyToUser } from "../mm/usercopy.ts";
 import type { Task } from "../sched/task.ts";
 import type { WaitQueue } from "../sched/wait_queue.ts";
@@ -76,18 +77,17 @@ export function kernelRoom(count: number): Message {
 }
 
 /** Puts kernel bytes behind those that a message has; its own array grows when they do not fit. */
-function putKernel(msg: Message, bytes: Uint8Array): number {
-  const held = msg.bytes ?? NOTHING;
-  const end = msg.copied + bytes.length;
-  if (held.length >= end) {
-    held.set(bytes, msg.copied);
-  } else {
-    msg.bytes = new Uint8Array(end);
-    msg.bytes.set(held);
-    msg.bytes.set(bytes, msg.copied);
+function putKernel(msg: Message, bytes: Uint8Array, from: number, count: number): number {
+  let into = msg.bytes ?? NOTHING;
+  const end = msg.copied + count;
+  if (into.length < end) {
+    const held = into;
+    msg.bytes = into = new Uint8Array(end);
+    if (held.length > 0) into.set(held);
   }
+  copyBytes(bytes, from, into, msg.copied, count);
   msg.copied = end;
-  return bytes.length;
+  return count;
 }
 
 /** The next `count` bytes of a message to send, the caller's to keep; null when they cannot be read (EFAULT). */
@@ -114,6 +114,8 @@ const NOTHING = new Uint8Array(0);
 
 /** Where small pieces of user memory lie for a moment; nothing of the state. */
 const passing = new Uint8Array(4096);
+/** The view of them that was lent last: messages are often as long as the one before. */
+let lent = passing;
 
 /** As `take`, but the bytes last only until the next call, for a protocol that copies them: small ones cost no memory. */
 export function borrow(k: Kernel, task: Task, msg: Message, count: number): Uint8Array | null {
@@ -125,7 +127,8 @@ export function borrow(k: Kernel, task: Task, msg: Message, count: number): Uint
   }
   const first = msg.iov[msg.index];
   if (first === undefined || count === 0 || count > passing.length || first.len - msg.offset < count) return take(k, task, msg, count);
-  const bytes = passing.subarray(0, count);
+  if (lent.length !== count) lent = passing.subarray(0, count);
+  const bytes = lent;
   if (copyFromUserInto(k, task, at(first, msg.offset), bytes) < count) return null;
   msg.offset += count;
   msg.copied += count;
@@ -157,27 +160,26 @@ function gather(k: Kernel, task: Task, msg: Message, iov: Iovec[], count: number
   return all;
 }
 
-/** Puts bytes into a message that receives; there is room. Answers how many, or -EFAULT when not even one could be written. */
-export function put(k: Kernel, task: Task, msg: Message, bytes: Uint8Array): number {
-  if (msg.iov === null) return putKernel(msg, bytes);
+/** Puts `count` bytes from `from` on into a message that receives; there is room. Answers how many, or -EFAULT when not even one could be written. */
+export function put(k: Kernel, task: Task, msg: Message, bytes: Uint8Array, from = 0, count = bytes.length): number {
+  if (msg.iov === null) return putKernel(msg, bytes, from, count);
   let done = 0;
-  while (done < bytes.length) {
+  while (done < count) {
     const buffer = msg.iov[msg.index];
-    const room = Math.min(buffer.len - msg.offset, bytes.length - done);
+    const room = Math.min(buffer.len - msg.offset, count - done);
     if (room === 0) {
       msg.index++;
       msg.offset = 0;
       continue;
     }
-    const piece = room === bytes.length ? bytes : bytes.subarray(done, done + room);
-    const copied = copyToUser(k, task, at(buffer, msg.offset), piece);
+    const copied = copyToUser(k, task, at(buffer, msg.offset), bytes, from + done, room);
     if (copied < 0) break;
     done += copied;
     msg.offset += copied;
     msg.copied += copied;
     if (copied < room) break;
   }
-  return done === 0 && bytes.length > 0 ? -EFAULT : done;
+  return done === 0 && count > 0 ? -EFAULT : done;
 }
 
 function at({ addr }: Iovec, offset: number): number | bigint {

@@ -10,7 +10,7 @@ import { putUser32 } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { sendSignalToTask } from "../sched/signal.ts";
 import type { Task } from "../sched/task.ts";
-import { append, copyOut, drop, front, move } from "./byte_queue.ts";
+import { append, copyOut, drop, frontLength, move } from "./byte_queue.ts";
 import { loopbackXmit } from "./loopback.ts";
 import { borrow, put, room, type Message } from "./message.ts";
 import { flushFin, peerOf, resetArrived } from "./tcp_close.ts";
@@ -170,12 +170,12 @@ function drain(k: Kernel, task: Task, socket: Socket, msg: Message, discard: boo
   const queued = receive.length;
   let left = Math.min(room(msg), readLimit(k, socket));
   while (left > 0 && err === 0) {
-    const piece = front(receive, left);
-    let moved = piece.length;
+    const count = frontLength(receive, left);
+    let moved = count;
     if (discard) msg.copied += moved;
     else {
-      moved = put(k, task, msg, piece);
-      if (moved < piece.length) err = -EFAULT;
+      moved = put(k, task, msg, receive.chunks[0], receive.start, count);
+      if (moved < count) err = -EFAULT;
       if (moved < 0) break;
     }
     left -= moved;
