@@ -1,7 +1,7 @@
 /** Open files (struct file) and what can be done with them (struct file_operations). */
 import { releaseWatchers } from "./file_operations.ts"; // first: files that register operations stand in a circle with this one
 import type { Kernel } from "../kernel.ts";
-import { assert, must } from "../lib/assert.ts";
+import { fail, must } from "../lib/assert.ts";
 import { O_PATH } from "../abi/fcntl.ts";
 import { isRegular } from "../abi/stat.ts";
 import { enter, enterKept, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
@@ -185,7 +185,7 @@ export function getFile(_k: Kernel, file: OpenFile): OpenFile {
 
 /** A holder is gone. The last one releases the file, as work of the running task before it leaves the kernel. */
 export function fput(k: Kernel, file: OpenFile): void {
-  assert(file.refs > 0, `fput of file ${file.id}, which nobody holds`);
+  if (file.refs <= 0) fail(`fput of file ${file.id}, which nobody holds`);
   if (--file.refs === 0) addTaskWork(k, file.id);
 }
 
@@ -230,7 +230,7 @@ const releaseSleeping = steps<ReleaseLocals>("fs.release", {
 /** Releases a file whose last holder is gone: 0, or an action when its own release sleeps. Hook of sched/task_work.ts. */
 export function releaseFile(k: Kernel, task: Task, id: number): SyscallResult {
   const file = fileOf(k, id);
-  assert(file.refs === 0, `release of file ${id}, which is held`);
+  if (file.refs !== 0) fail(`release of file ${id}, which is held`);
   for (const watcher of releaseWatchers) watcher(k, task, file);
   const result = (file.flags & O_PATH) === 0 ? (opsOf(k, file).release?.(k, task, file) ?? 0) : 0;
   if (typeof result === "object") {

@@ -5,6 +5,11 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assert: ${message}`);
 }
 
+/** The same where a message that names something would cost: it is put together only once it is wanted. */
+export function fail(message: string): never {
+  throw new Error(`assert: ${message}`);
+}
+
 /** What a map holds under an id that we wrote ourselves; throws when there is nothing. */
 export function must<K, V>(map: { get(id: K): V | undefined }, id: K): V {
   const found = map.get(id);

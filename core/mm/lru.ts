@@ -1,5 +1,5 @@
 /** The pages that may be reclaimed, in lists from the most to the least recently looked at (struct lruvec). */
-import { assert } from "../lib/assert.ts";
+import { fail } from "../lib/assert.ts";
 import type { PageFrame } from "./page_alloc.ts";
 import type { MmState } from "./state.ts";
 
@@ -44,7 +44,7 @@ export function lruInit(): LruList[] {
 
 function pageOf(mm: MmState, pfn: number): LruPage {
   const page = mm.frames[pfn - mm.reservedPages]?.lru;
-  assert(page !== null && page !== undefined, `page frame ${pfn} is on no list`);
+  if (page === null || page === undefined) fail(`page frame ${pfn} is on no list`);
   return page;
 }
 
@@ -62,7 +62,7 @@ function link(mm: MmState, pfn: number, page: LruPage, list: number): void {
 /** Takes a page off its list. */
 export function lruDel(mm: MmState, pfn: number, page: LruPage): void {
   const ends = mm.lru[page.list];
-  assert(ends.count > 0, `list ${page.list} is empty and has page frame ${pfn}`);
+  if (ends.count <= 0) fail(`list ${page.list} is empty and has page frame ${pfn}`);
   if (page.prev !== 0) pageOf(mm, page.prev).next = page.next;
   else ends.first = page.next;
   if (page.next !== 0) pageOf(mm, page.next).prev = page.prev;
@@ -72,7 +72,7 @@ export function lruDel(mm: MmState, pfn: number, page: LruPage): void {
 
 /** A fresh page, the frame's, that may be reclaimed from now on: it begins as inactive (folio_add_lru). */
 export function lruAdd(mm: MmState, pfn: number, frame: PageFrame, mapping: number, index: number): void {
-  assert(frame.lru === null, `page frame ${pfn} is on a list already`);
+  if (frame.lru !== null) fail(`page frame ${pfn} is on a list already`);
   const page: LruPage = { list: 0, prev: 0, next: 0, referenced: false, lazy: false, dirty: true, mapping, index, swap: 0 };
   frame.lru = page;
   link(mm, pfn, page, INACTIVE_ANON);

@@ -1,5 +1,5 @@
 /** Page frames: 4 KiB of memory with a reference count, allocated when touched and freed with the last reference. */
-import { assert } from "../lib/assert.ts";
+import { fail } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import { charge, costs } from "../sched/cost.ts";
 import { lruDel, type LruPage } from "./lru.ts";
@@ -27,7 +27,7 @@ export const ZERO_PFN = 0x35f;
 
 export function frameOf(mm: MmState, pfn: number): PageFrame {
   const frame = mm.frames[pfn - mm.reservedPages];
-  assert(frame !== null && frame !== undefined, `no page frame ${pfn}`);
+  if (frame === null || frame === undefined) fail(`no page frame ${pfn}`);
   return frame;
 }
 
@@ -94,7 +94,7 @@ function freeRun(mm: MmState, count: number, align: number): number {
 
 function takeFrame(mm: MmState, pfn: number, use: FrameUse): number {
   const at = pfn - mm.reservedPages;
-  assert(!frameExists(mm, pfn), `page frame ${pfn} is in use`);
+  if (frameExists(mm, pfn)) fail(`page frame ${pfn} is in use`);
   // A run that begins among freed frames may end in never-used ones: those between are free from now on.
   while (mm.frames.length < at) {
     mm.freeFrames.push(mm.reservedPages + mm.frames.length);
@@ -116,9 +116,9 @@ export function putFrame(k: Kernel, pfn: number): void {
   if (pfn === ZERO_PFN) return;
   const { mm } = k.state;
   const frame = frameOf(mm, pfn);
-  assert(frame.refs > 0, `page frame ${pfn} has no reference left`);
+  if (frame.refs <= 0) fail(`page frame ${pfn} has no reference left`);
   if (--frame.refs > 0) return;
-  assert(frame.mapped === 0, `page frame ${pfn} is freed while mapped`);
+  if (frame.mapped !== 0) fail(`page frame ${pfn} is freed while mapped`);
   if (frame.lru !== null) lruDel(mm, pfn, frame.lru);
   mm.used[frame.use]--;
   mm.events.pgfree++;

@@ -1,5 +1,5 @@
 /** Four-level x86-64 page tables with their true bits; tables are frames too, made when something is mapped. */
-import { assert } from "../lib/assert.ts";
+import { assert, fail } from "../lib/assert.ts";
 import { PAGE_SIZE } from "../abi/limits.ts";
 import type { Kernel } from "../kernel.ts";
 import { allocFrame, frameOf, putFrame } from "./page_alloc.ts";
@@ -62,7 +62,7 @@ export function clearPte(table: Uint32Array, index: number): void {
 
 function tableOf(mm: MmState, pfn: number): Uint32Array {
   const { table } = frameOf(mm, pfn);
-  assert(table !== null, `page frame ${pfn} is no page table`);
+  if (table === null) fail(`page frame ${pfn} is no page table`);
   return table;
 }
 
@@ -79,10 +79,27 @@ export function findTable(mm: MmState, space: AddressSpace, addr: number): Uint3
   return table;
 }
 
+const ENTRIES = 512;
+
+/** Arrays of tables that were freed, for the next ones: threads come and go, each with a table for its stack. Nothing of the state. */
+const left: Uint32Array[] = [];
+const LEFT_MAX = 1024;
+
+/** Frees a table whose entries are all clear. */
+function freeTable(k: Kernel, space: AddressSpace, pfn: number): void {
+  const frame = frameOf(k.state.mm, pfn);
+  if (frame.refs === 1 && frame.table !== null && left.length < LEFT_MAX) {
+    left.push(frame.table);
+    frame.table = null;
+  }
+  putFrame(k, pfn);
+  space.tables--;
+}
+
 function newTable(k: Kernel, space: AddressSpace): number {
   const pfn = allocFrame(k, { use: "table" });
   if (pfn === 0) return 0;
-  frameOf(k.state.mm, pfn).table = new Uint32Array(1024);
+  frameOf(k.state.mm, pfn).table = left.pop()?.fill(0) ?? new Uint32Array(ENTRIES * 2);
   space.tables++;
   return pfn;
 }
@@ -175,17 +192,15 @@ function freeLevel(
     }
     if (block < floor || block + span > ceiling) continue;
     clearPte(table, index);
-    putFrame(k, pfn);
-    space.tables--;
+    freeTable(k, space, pfn);
   }
 }
 
 /** Frees the top-level table of a space whose other tables are gone. */
 export function freeTop(k: Kernel, space: AddressSpace): void {
   if (space.pgd === 0) return;
-  putFrame(k, space.pgd);
+  freeTable(k, space, space.pgd);
   space.pgd = 0;
-  space.tables--;
   assert(space.tables === 0, "page tables are left in a dead address space");
 }
 

@@ -33,9 +33,7 @@ export function deadline(k: Kernel, timeoNs: number): number {
 /** Sleeps for a transfer that found nothing, or ends it because its time is up. */
 function waitMore(k: Kernel, { msg, untilNs }: Transfer): StepResult {
   if (untilNs >= 0 && now(k) >= untilNs) return msg.copied > 0 ? msg.copied : -EAGAIN;
-  return sleepOn(msg.wait, {
-    ...(untilNs < 0 ? {} : { untilNs }), wchan: msg.wchan, interrupted: msg.copied > 0 ? msg.copied : interruption(untilNs),
-  });
+  return sleepOn(msg.wait, { untilNs, wchan: msg.wchan, interrupted: msg.copied > 0 ? msg.copied : interruption(untilNs) });
 }
 
 /** The socket of a call that slept; null when kernel code released it meanwhile (a descriptor's is held by the call). */
@@ -116,7 +114,7 @@ function connectStep(k: Kernel, task: Task, { socket: id, addr, untilNs }: Conne
   if (untilNs >= 0 && now(k) >= untilNs) return result === -EAGAIN ? -EAGAIN : late;
   const queue = (result === -EAGAIN ? protocolOf(socket).connectWait?.(k, task, socket, addr) : undefined) ?? socket.writeWait;
   const wchan = result === -EAGAIN ? "unix_wait_for_peer" : "inet_wait_for_connect";
-  return sleepOn(queue, { ...(untilNs < 0 ? {} : { untilNs }), wchan, interrupted: interruption(untilNs) });
+  return sleepOn(queue, { untilNs, wchan, interrupted: interruption(untilNs) });
 }
 
 const connectWait = steps<ConnectWait>("net.connect", {
@@ -137,7 +135,5 @@ export function acceptOrSleep(k: Kernel, task: Task, listener: number, untilNs: 
   if (untilNs >= 0 && now(k) >= untilNs) return -EAGAIN;
   // A shut listener accepts what it has; only those who would wait are told.
   if ((socket.shutdown & RCV_SHUTDOWN) !== 0 && socket.unix !== null) return -EINVAL;
-  return sleepOn(socket.readWait, {
-    ...(untilNs < 0 ? {} : { untilNs }), exclusive: true, wchan: "inet_csk_accept", interrupted: interruption(untilNs),
-  });
+  return sleepOn(socket.readWait, { untilNs, exclusive: true, wchan: "inet_csk_accept", interrupted: interruption(untilNs) });
 }

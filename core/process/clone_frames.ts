@@ -12,7 +12,9 @@ export function copyPlain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => copyPlain(item as unknown));
   if (value instanceof Map) return new Map([...value].map(([key, inner]) => [key as unknown, copyPlain(inner as unknown)]));
   if (ArrayBuffer.isView(value)) return (value as Uint8Array).slice();
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copyPlain(inner as unknown)]));
+  const copy: { [key: string]: unknown } = { ...value };
+  for (const key in copy) if (typeof copy[key] === "object") copy[key] = copyPlain(copy[key]);
+  return copy;
 }
 
 export interface ProgramLocals {

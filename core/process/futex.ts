@@ -28,8 +28,11 @@ interface WaitLocals {
   untilNs: number;
 }
 
-function waiterOf(k: Kernel, task: Task): FutexWaiter | undefined {
-  return k.state.process.futexWaiters.find(({ tid }) => tid === task.tid);
+/** From the end on: one that has just come is the last. */
+function waiterOf(k: Kernel, { tid }: Task): FutexWaiter | undefined {
+  const { futexWaiters } = k.state.process;
+  for (let at = futexWaiters.length - 1; at >= 0; at--) if (futexWaiters[at].tid === tid) return futexWaiters[at];
+  return undefined;
 }
 
 function removeWaiter(k: Kernel, waiter: FutexWaiter | undefined): void {
@@ -59,7 +62,7 @@ const futexWaitSteps = steps<WaitLocals>("futex.wait", {
       task.restartNs = untilNs;
       return -ERESTART_RESTARTBLOCK;
     }
-    return sleepOn(waiter.queue, { ...(untilNs < 0 ? {} : { untilNs }), wchan: "futex_wait_queue" });
+    return sleepOn(waiter.queue, { untilNs, wchan: "futex_wait_queue" });
   },
 }, { undo: { wait: (k, task) => removeWaiter(k, waiterOf(k, task)) } });
 

@@ -79,7 +79,7 @@ const lockSteps = steps<LockLocals>(LOCK_PI, {
     if (waiter === undefined) return 0;
     if (locals.untilNs >= 0 && now(k) >= locals.untilNs) return -ETIMEDOUT;
     if (signalPending(task)) return -ERESTARTNOINTR;
-    return sleepOn(waiter.queue, { ...(locals.untilNs < 0 ? {} : { untilNs: locals.untilNs }), wchan: "futex_lock_pi" });
+    return sleepOn(waiter.queue, { untilNs: locals.untilNs, wchan: "futex_lock_pi" });
   },
 }, {
   undo: {
@@ -121,8 +121,10 @@ function handOver(k: Kernel, task: Task, addr: Addr, next: FutexWaiter, mark: nu
 
 /** A task dies: each word of its own that others wait for goes to the first of them, marked (exit_pi_state_list). */
 export function leaveOwnedFutexes(k: Kernel, { tid }: Task): void {
+  const { futexWaiters } = k.state.process;
+  if (!futexWaiters.some(({ key }) => isOwnersKey(key))) return;
   const firsts = new Map<string, FutexWaiter>();
-  for (const waiter of k.state.process.futexWaiters) if (isOwnersKey(waiter.key) && !firsts.has(waiter.key)) firsts.set(waiter.key, waiter);
+  for (const waiter of futexWaiters) if (isOwnersKey(waiter.key) && !firsts.has(waiter.key)) firsts.set(waiter.key, waiter);
   for (const waiter of firsts.values()) {
     const wanted = wantedWord(k, waiter.tid);
     if (wanted !== null && (wanted.word & FUTEX_TID_MASK) === tid) handOver(k, wanted.task, wanted.addr, waiter, FUTEX_OWNER_DIED);

@@ -5,7 +5,7 @@
 import type { Kernel } from "../kernel.ts";
 import { now } from "../time/clock.ts";
 import type { Task } from "./task.ts";
-import { beginSleep } from "./wait_queue.ts";
+import { beginSleep, sleepUntil } from "./wait_queue.ts";
 
 /** The running step has to do with a disk that is done at `untilNs`. */
 export function waitForIo(k: Kernel, untilNs: number): void {
@@ -25,5 +25,5 @@ export function ioSchedule(k: Kernel, task: Task): void {
   const untilNs = k.turn.ioUntilNs;
   k.turn.ioUntilNs = 0;
   if (task.state !== "runnable" || task.frames.length === 0 || task.preemptCount !== 0 || untilNs <= now(k)) return;
-  beginSleep(k, task, { act: "sleep", queues: [], untilNs, mode: "uninterruptible", wchan: "io_schedule", io: true });
+  beginSleep(k, task, sleepUntil(untilNs, { mode: "uninterruptible", wchan: "io_schedule", io: true }));
 }

@@ -1,5 +1,5 @@
 /** Kernel code that may sleep: tables of named steps over plain-data frames. */
-import { assert, must } from "../lib/assert.ts";
+import { assert, fail, must } from "../lib/assert.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Task } from "./task.ts";
 import { beginSleep, interruptedBy, sleepForbidden, type SleepAction } from "./wait_queue.ts";
@@ -121,6 +121,7 @@ export function runStep(k: Kernel, task: Task): void {
 /** Does what a step of `frame`, the innermost one, answered. */
 function applyResult(k: Kernel, task: Task, table: StepTable, frame: Frame, result: StepResult): void {
   if (typeof result !== "object") return endFrame(k, task, table, frame, result);
+  if (result === NEXT) return advance(k, task, table, frame);
   switch (result.act) {
     case "next": return advance(k, task, table, frame);
     case "to": frame.step = result.step; return;
@@ -167,7 +168,7 @@ function advance(k: Kernel, task: Task, table: StepTable, frame: Frame): void {
 
 function endFrame(k: Kernel, task: Task, { name, undo }: StepTable, frame: Frame, ret: number | bigint): void {
   undo[frame.step]?.(k, task, frame);
-  assert(task.frames[task.frames.length - 1] === frame, `undo of ${name} left a frame`);
+  if (task.frames[task.frames.length - 1] !== frame) fail(`undo of ${name} left a frame`);
   task.frames.pop();
   const below = task.frames[task.frames.length - 1];
   if (below === undefined) return k.tables.hooks.taskReturned(k, task, ret);

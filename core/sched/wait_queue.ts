@@ -51,7 +51,7 @@ function addWaiter(k: Kernel, queue: WaitQueue, waiter: Waiter): void {
 }
 
 export interface SleepOptions {
-  /** Absolute kernel time in ns; the woken step asks `timedOut(task)`. */
+  /** Absolute kernel time in ns, -1 for no limit; the woken step asks `timedOut(task)`. */
   untilNs?: number;
   /** interruptible when absent. */
   mode?: SleepMode;
@@ -66,7 +66,7 @@ export interface SleepOptions {
 }
 
 /** The answer of a step: sleep on these queues, then run the step again from its first line. */
-export interface SleepAction extends SleepOptions {
+export interface SleepAction extends Required<SleepOptions> {
   act: "sleep";
   queues: WaitQueue[];
 }
@@ -77,24 +77,26 @@ export function newWaitQueue(k: Kernel): WaitQueue {
 }
 
 /** Answers a step with a sleep; an interruptible one that finds a signal pending ends the frame with `interrupted`. */
-export function sleepOn(queue: WaitQueue | WaitQueue[], options?: SleepOptions): SleepAction {
-  return { act: "sleep", queues: typeof queue === "number" ? [queue] : queue, ...options };
+export function sleepOn(queue: WaitQueue | WaitQueue[], {
+  untilNs = -1, mode = "interruptible", exclusive = false, wchan = "0", io = false, interrupted = -ERESTARTSYS,
+}: SleepOptions = {}): SleepAction {
+  // All of one shape: what looks at actions is quick with few shapes alone.
+  return { act: "sleep", queues: typeof queue === "number" ? [queue] : queue, untilNs, mode, exclusive, wchan, io, interrupted };
 }
 
 /** Sleeps until `untilNs`, or for ever, with nobody to wake it but a signal and the clock. */
 export function sleepUntil(untilNs: number, options?: SleepOptions): SleepAction {
-  return { act: "sleep", queues: [], untilNs, ...options };
+  return sleepOn([], { ...options, untilNs });
 }
 
 /** The number that an interrupted sleep gives its frame. */
-export function interruptedBy(action: SleepAction): number {
-  return action.interrupted ?? -ERESTARTSYS;
+export function interruptedBy({ interrupted }: SleepAction): number {
+  return interrupted;
 }
 
 /** Whether this sleep must not begin because a signal waits. */
-export function sleepForbidden(task: Task, action: SleepAction): boolean {
+export function sleepForbidden(task: Task, { mode }: SleepAction): boolean {
   if (!task.signalPending) return false;
-  const mode = action.mode ?? "interruptible";
   return mode === "interruptible" || (mode === "killable" && fatalSignalPending(task));
 }
 
@@ -103,18 +105,14 @@ const BRIEF_NS = 1_000_000_000;
 
 /** Puts the task to sleep; the caller has asked `sleepForbidden`. */
 export function beginSleep(k: Kernel, task: Task, action: SleepAction): void {
-  for (const queue of action.queues) {
-    addWaiter(k, queue, { tid: task.tid, exclusive: action.exclusive ?? false, callback: "", arg: 0 });
-  }
-  const untilNs = action.untilNs ?? -1;
+  const { queues, mode, exclusive, untilNs, wchan, io } = action;
+  for (const queue of queues) addWaiter(k, queue, { tid: task.tid, exclusive, callback: "", arg: 0 });
   sampleLoad(k); // up to here it ran
-  if (action.mode === "uninterruptible" && (untilNs < 0 || untilNs > now(k) + BRIEF_NS)) watchSleep(k);
-  const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: action.io === true ? "sleep.io" : "sleep.timeout", arg: task.tid });
-  const ioCpu = action.io === true ? task.cpu : -1;
+  if (mode === "uninterruptible" && (untilNs < 0 || untilNs > now(k) + BRIEF_NS)) watchSleep(k);
+  const timer = untilNs < 0 ? 0 : armTimer(k, { expiresNs: untilNs, callback: io ? "sleep.io" : "sleep.timeout", arg: task.tid });
+  const ioCpu = io ? task.cpu : -1;
   if (ioCpu >= 0) k.state.sched.cpus[ioCpu].ioWaiters++;
-  task.sleep = {
-    queues: action.queues, mode: action.mode ?? "interruptible", untilNs, timer, sinceNs: now(k), wchan: action.wchan ?? "0", ioCpu,
-  };
+  task.sleep = { queues, mode, untilNs, timer, sinceNs: now(k), wchan, ioCpu };
   task.state = "sleeping";
   task.timedOut = false;
   task.voluntarySwitches++;
@@ -183,6 +181,10 @@ function leave(k: Kernel, queue: WaitQueue, tid: number): void {
 function keepWaiters(k: Kernel, queue: WaitQueue, keep: (waiter: Waiter) => boolean): void {
   const waiters = k.state.sched.waitQueues.get(queue);
   if (waiters === undefined) return;
+  if (waiters.length === 1) {
+    if (!keep(waiters[0])) k.state.sched.waitQueues.delete(queue);
+    return;
+  }
   const rest = waiters.filter(keep);
   if (rest.length === 0) k.state.sched.waitQueues.delete(queue);
   else k.state.sched.waitQueues.set(queue, rest);

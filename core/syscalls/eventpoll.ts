@@ -65,7 +65,7 @@ function waitOnce(k: Kernel, task: Task, { epoll, events, max, untilNs }: WaitLo
   const file = fileOf(k, epoll);
   const told = sendEvents(k, task, file, events, max);
   if (told !== 0 || (untilNs >= 0 && now(k) >= untilNs)) return told;
-  return sleepOn(epollWait(file), { ...(untilNs < 0 ? {} : { untilNs }), exclusive: true, wchan: "ep_poll", interrupted: -EINTR });
+  return sleepOn(epollWait(file), { untilNs, exclusive: true, wchan: "ep_poll", interrupted: -EINTR });
 }
 
 const waiting = steps<WaitLocals>("fs.epoll_wait", {
