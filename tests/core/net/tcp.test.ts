@@ -357,6 +357,7 @@ test("repeated SYNs that come together, more than the backlog, are a flood: the 
   expect([...m.kernel.state.net.synBursts.keys()]).toHaveLength(1);
   m.ok("close", { fd: wide });
   expect(m.kernel.state.net.synBursts.size).toBe(0);
+});
 
 test("connections find their listener among those that it has, in a snapshot that has not counted them too", async () => {
   const m = await Sockets.boot();
