@@ -284,7 +284,7 @@ function makeVma(
     }
     countInode(k, vma);
     vma.prot = protBits(vma.flags);
-    const merged = vma.flags !== flags && mergeVma(k, space, vmaBefore(space, addr), addr, end, {
+    const merged = vma.flags !== flags && (vma.flags & VM_SPECIAL) === 0 && mergeVma(k, space, vmaBefore(space, addr), addr, end, {
       flags: vma.flags, pgoff: vma.pgoff, file: vma.file, shmem: vma.shmem, anonVma: 0,
     });
     if (merged) {

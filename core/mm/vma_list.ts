@@ -8,9 +8,14 @@ import type { Vma } from "./vma.ts";
 /** The longest run; one that grows beyond is cut in two. */
 const RUN_MAX = 128;
 
+// Both searches look at the lowest ones first: what was mapped last lies there, and is asked for most.
+
 /** Index of the first run whose last VMA ends above `addr`; the number of runs when there is none. */
 function runIndex({ vmas }: AddressSpace, addr: number): number {
-  let low = 0;
+  if (vmas.length === 0) return 0;
+  const [first] = vmas;
+  if (first[first.length - 1].end > addr) return 0;
+  let low = 1;
   let high = vmas.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
@@ -23,7 +28,8 @@ function runIndex({ vmas }: AddressSpace, addr: number): number {
 
 /** Index of the first VMA of a run that ends above `addr`. */
 function indexIn(run: Vma[], addr: number): number {
-  let low = 0;
+  if (run[0].end > addr) return 0;
+  let low = 1;
   let high = run.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
