@@ -6,7 +6,8 @@ import {
 import { PAGE_SIZE, RLIMIT_FSIZE } from "../abi/limits.ts";
 import { SIGXFSZ } from "../abi/signal.ts";
 import type { Kernel } from "../kernel.ts";
-import { frameBytes, getFrame, putFrame } from "../mm/page_alloc.ts";
+import { frameOf, putFrame } from "../mm/page_alloc.ts";
+import { wholeBytes } from "../mm/page_content.ts";
 import { genericFileMmap } from "../mm/shmem_ops.ts";
 import { copyToUser, readUser } from "../mm/usercopy.ts";
 import { charge, costs } from "../sched/cost.ts";
@@ -74,18 +75,19 @@ function writeUserBytes(k: Kernel, task: Task, inode: Inode, buf: number, count:
     const pgoff = Math.floor((pos + done) / PAGE_SIZE);
     const offset = (pos + done) % PAGE_SIZE;
     const wanted = Math.min(PAGE_SIZE - offset, count - done);
-    const fresh = inode.pages?.has(pgoff) !== true && inode.reserved?.has(pgoff) !== true;
+    const held = heldPages(inode);
     const pfn = pageForWrite(k, inode, pgoff);
     if (pfn < 0) {
       failure = pfn;
       break;
     }
     // Reading the buffer may take memory back, but not this page.
-    getFrame(k, pfn);
-    const copied = readUser(k, task, buf + done, frameBytes(k, pfn), offset, wanted).done;
+    const frame = frameOf(k.state.mm, pfn);
+    frame.refs++;
+    const copied = readUser(k, task, buf + done, wholeBytes(frame), offset, wanted).done;
     putFrame(k, pfn);
     // A bad buffer leaves no page behind.
-    if (copied === 0 && fresh) freePages(k, sbOfInode(k, inode), inode, pgoff, pgoff + 1);
+    if (copied === 0 && heldPages(inode) > held) freePages(k, sbOfInode(k, inode), inode, pgoff, pgoff + 1);
     done += copied;
     if (copied > 0 && pos + done > inode.size) inode.size = pos + done;
     if (copied < wanted) failure = -EFAULT;

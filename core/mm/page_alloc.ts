@@ -142,6 +142,11 @@ export function readPhysical(mm: MmState, pfn: number): Uint8Array {
   return frame === null ? zeroPage : viewBytes(frame);
 }
 
+/** The bytes of a physical page where they are stored whole, only to be read; null for memory that nobody owns too. */
+export function storedBytes(mm: MmState, pfn: number): Uint8Array | null {
+  return mm.frames[pfn - mm.reservedPages]?.bytes ?? null;
+}
+
 /** Copies `count` bytes at `offset` of a physical page, as a load does. */
 export function copyFromPhysical(mm: MmState, pfn: number, offset: number, into: Uint8Array, to: number, count: number): void {
   const frame = mm.frames[pfn - mm.reservedPages] ?? null;

@@ -10,8 +10,9 @@ import { charge, costs } from "../sched/cost.ts";
 import { mightSleep } from "../sched/preempt.ts";
 import type { Task } from "../sched/task.ts";
 import { handleFault, type BadAccess } from "./fault.ts";
-import { copyFromPhysical, copyToPhysical } from "./page_alloc.ts";
+import { copyFromPhysical, copyToPhysical, storedBytes } from "./page_alloc.ts";
 import { findTable, PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, PTE_USER, pteIndex, ptePfn } from "./page_table.ts";
+import type { MmState } from "./state.ts";
 
 /** A user address: a number below 2^47, or whatever a register held. */
 export type Addr = number | bigint;
@@ -27,25 +28,27 @@ export function accessOk(addr: Addr, size: number | bigint): boolean {
   return typeof addr === "number" && typeof size === "number" && addr >= 0 && size <= TASK_SIZE && addr <= TASK_SIZE - size;
 }
 
+/** The frame behind a user address that an access finds mapped, -1 for one that will fault. */
+function mappedPage(mm: MmState, task: Task, addr: number, write: boolean): number {
+  const space = mm.spaces.get(task.mm);
+  const table = space === undefined ? null : findTable(mm, space, addr);
+  if (table === null) return -1;
+  const index = pteIndex(addr);
+  const low = table[index];
+  const needed = write ? WRITABLE : READABLE;
+  if ((low & needed) !== needed) return -1;
+  table[index] = low | (write ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED);
+  return ptePfn(low, table[index + 1]);
+}
+
 /** The frame behind a user address, faulted in for reading or writing; or why it cannot be had. */
 export function userPage(k: Kernel, task: Task, addr: number, write: boolean): number | BadAccess {
   const { mm } = k.state;
-  const space = mm.spaces.get(task.mm);
-  if (space !== undefined) {
-    const table = findTable(mm, space, addr);
-    if (table !== null) {
-      const index = pteIndex(addr);
-      const low = table[index];
-      const needed = write ? WRITABLE : READABLE;
-      if ((low & needed) === needed) {
-        table[index] = low | (write ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED);
-        return ptePfn(low, table[index + 1]);
-      }
-    }
-  }
+  const pfn = mappedPage(mm, task, addr, write);
+  if (pfn >= 0) return pfn;
   const outcome = handleFault(k, task, addr, write ? "write" : "read");
   if (typeof outcome === "object") return outcome;
-  const table = findTable(mm, space!, addr)!;
+  const table = findTable(mm, mm.spaces.get(task.mm)!, addr)!;
   const index = pteIndex(addr);
   return ptePfn(table[index], table[index + 1]);
 }
@@ -128,6 +131,24 @@ export function copyFromUserInto(k: Kernel, task: Task, addr: Addr, into: Uint8A
   const { done } = readUser(k, task, addr as number, into);
   charge(k, done * costs(k).copyPerByteNs);
   return done === 0 ? -EFAULT : done;
+}
+
+/**
+ * As copyFromUserInto for bytes that the caller copies on at once: where they lie together in a mapped page, a view of them there,
+ * else copied into `into`; null for -EFAULT.
+ */
+export function borrowFromUser(k: Kernel, task: Task, addr: Addr, into: Uint8Array, count: number): Uint8Array | null {
+  if (task.scratch === null && task.preemptCount === 0 && accessOk(addr, count)) {
+    const offset = (addr as number) % PAGE_SIZE;
+    const pfn = offset + count > PAGE_SIZE ? -1 : mappedPage(k.state.mm, task, addr as number, false);
+    const bytes = pfn < 0 ? null : storedBytes(k.state.mm, pfn);
+    if (bytes !== null) {
+      charge(k, count * costs(k).copyPerByteNs);
+      return bytes.subarray(offset, offset + count);
+    }
+  }
+  const bytes = into.subarray(0, count);
+  return copyFromUserInto(k, task, addr, bytes) < count ? null : bytes;
 }
 
 /** All `count` bytes, or -EFAULT. */

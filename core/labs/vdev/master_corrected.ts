@@ -6,7 +6,7 @@ import { fileOf, fileOperations, type OpenFile } from "../../fs/file.ts";
 import { MISC_DYNAMIC_MINOR, miscDeregister, miscRegister } from "../../fs/misc.ts";
 import type { Kernel } from "../../kernel.ts";
 import { assert } from "../../lib/assert.ts";
-import { copyFromUserInto, copyFromUserPartial, type Addr } from "../../mm/usercopy.ts";
+import { borrowFromUser, copyFromUserPartial, type Addr } from "../../mm/usercopy.ts";
 import type { Module } from "../../module/state.ts";
 import { kernelSend, kernelSendmsg, sendNow } from "../../net/ksocket.ts";
 import { socketOf } from "../../net/socket.ts";
@@ -79,9 +79,8 @@ function write(k: Kernel, task: Task, file: OpenFile, buf: Addr, count: number):
   if (count === 0) return 0;
   const flags = MSG_NOSIGNAL | waitFlags(file);
   if (count > MAP_SIZE) return enter(writeRest, { socket, flags, buf, count, done: 0, piece: 0 });
-  const bytes = passing.subarray(0, count);
-  if (copyFromUserInto(k, task, buf, bytes) < count) return -EFAULT;
-  return sendOrWait(k, task, socket, bytes, flags);
+  const bytes = borrowFromUser(k, task, buf, passing, count);
+  return bytes === null ? -EFAULT : sendOrWait(k, task, socket, bytes, flags);
 }
 
 /** Sends at once when there is room for all of it, else waits as the flags allow. */
