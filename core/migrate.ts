@@ -1,10 +1,14 @@
 /** Brings a state that was kept in an older format up to this one, a step for each format. */
 import { newMib } from "./net/mib.ts";
+import { TCP_LISTEN } from "./net/tcp_states.ts";
 import { MAIN, type MainLocals } from "./programs/proc.ts";
 import type { KernelState } from "./state.ts";
 
-/** To 4: SYNs that are sent again are counted, by listener too, and a program's stdout may be line buffered without being a terminal. */
+/** To 4: a port knows how many listen there; SYNs that are sent again are counted, by listener too, and a program's stdout may be line buffered without being a terminal. */
 function toFour({ net, sched }: KernelState): void {
+  for (const users of net.tcpPorts.values()) {
+    users.listeners = users.sockets.filter((id) => net.sockets.get(id)?.sk === TCP_LISTEN).length;
+  }
   net.synBursts = new Map();
   net.mib = { ...newMib(), ...net.mib };
   for (const { frames } of sched.tasks.values()) {

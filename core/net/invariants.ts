@@ -86,7 +86,7 @@ function ports(k: Kernel): string[] {
   for (const [port, users] of tcpPorts) {
     for (const id of users.sockets) if (sockets.get(id)?.inet?.localPort !== port || sockets.get(id)?.inet?.portHeld !== true) wrong.push(`TCP port ${port} lists socket ${id}`);
     const listeners = users.sockets.filter((id) => sockets.get(id)?.sk === TCP_LISTEN).length;
-    if (listeners !== (users.listeners ?? listeners)) wrong.push(`TCP port ${port} has ${listeners} listeners, and ${users.listeners} are counted`);
+    if (listeners !== users.listeners) wrong.push(`TCP port ${port} has ${listeners} listeners, and ${users.listeners} are counted`);
     for (const id of users.timeWaits) if (timeWaits.get(id)?.localPort !== port) wrong.push(`TCP port ${port} lists connection ${id} in TIME_WAIT`);
   }
   for (const [port, ids] of udpPorts) for (const id of ids) if (sockets.get(id)?.inet?.localPort !== port) wrong.push(`UDP port ${port} lists socket ${id}`);

@@ -21,8 +21,8 @@ export interface TimeWait {
 export interface PortUsers {
   sockets: number[];
   timeWaits: number[];
-  /** How many of the sockets listen; absent in an older snapshot, until somebody asks. */
-  listeners?: number;
+  /** How many of the sockets listen. */
+  listeners: number;
 }
 
 export interface NetState {
@@ -55,7 +55,9 @@ export interface NetState {
   nextUnixName: number;
 }
 
-/** /proc/sys/net/ipv4/ip_local_port_range */
+/** tcp_max_tw_buckets, as a kernel of 64 MiB has it; beyond it connections skip TIME_WAIT. */
+export const TIMEWAITS_MAX = 4096;
+/** The ports that sockets are given which ask for none, as long as ip_local_port_range says nothing else. */
 export const LOCAL_PORT_FIRST = 32768;
 export const LOCAL_PORT_LAST = 60999;
 

@@ -17,11 +17,11 @@ import { dataReady, inetOf, newSocket, stateChange, takeError, tcpOf, type Socke
 import { closeSending, disconnect, endTimeWait, resetArrived, startTimer, tcpDone, tcpRelease } from "./tcp_close.ts";
 import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
 import { synRepeated } from "./syn_flood.ts";
+import { synRetries } from "./sysctl.ts";
 import { beginListening, findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
 
-/** tcp_syn_retries: a SYN that is not answered is repeated after 1, 2, 4 … s; the attempt ends 127 s after it began. */
-const SYN_RETRIES = 6;
+/** A SYN that is not answered is repeated after 1, 2, 4 … s; with tcp_syn_retries as it is, the attempt ends 127 s after it began. */
 const SYN_TIMEOUT_NS = 1_000_000_000;
 /** Bytes of options that a SYN has beside the time stamps of every segment; the answer to one that nobody listens for has none at all. */
 const SYN_OPTIONS = 8;
@@ -191,7 +191,7 @@ timerCallback("tcp.syn", (k, id) => {
   const socket = must(k.state.net.sockets, id);
   const tcp = tcpOf(socket);
   tcp.timer = 0;
-  const retries = socket.options.stored.get(`${SOL_TCP}:${TCP_SYNCNT}`) ?? SYN_RETRIES;
+  const retries = socket.options.stored.get(`${SOL_TCP}:${TCP_SYNCNT}`) ?? synRetries(k);
   if (++tcp.retries <= retries) {
     const { mib } = k.state.net;
     mib.tcpSynRetrans++;

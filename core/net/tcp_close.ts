@@ -8,17 +8,17 @@ import { clear } from "./byte_queue.ts";
 import { loopbackXmit } from "./loopback.ts";
 import { endListening, leavePort, portUsers, takeOff } from "./tcp_port.ts";
 import { inetOf, stateChange, tcpOf, type Socket } from "./socket.ts";
+import { TIMEWAITS_MAX } from "./state.ts";
+import { finTimeout } from "./sysctl.ts";
 import {
   RCV_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
   TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from "./tcp_states.ts";
 
-/** TCP_TIMEWAIT_LEN, and tcp_fin_timeout of an orphan in FIN_WAIT2. */
+/** TCP_TIMEWAIT_LEN */
 export const TIMEWAIT_NS = 60_000_000_000;
 /** tcp_orphan_retries: an orphan whose bytes nobody takes gives up after about this. */
 const ORPHAN_NS = 102_400_000_000;
-/** tcp_max_tw_buckets, as a kernel of 64 MiB has it; beyond it connections skip TIME_WAIT. */
-const TIMEWAITS_MAX = 4096;
 
 /** The other end of a connection while it can be reached; null when a segment to it would be answered by a RST. */
 export function peerOf(k: Kernel, socket: Socket): Socket | null {
@@ -202,7 +202,7 @@ export function orphaned(k: Kernel, socket: Socket): void {
       sendReset(k, socket);
       return tcpDone(k, socket);
     }
-    return startTimer(k, socket, "tcp.orphan", linger2 > 0 ? Math.min(linger2, 60) * 1e9 : TIMEWAIT_NS);
+    return startTimer(k, socket, "tcp.orphan", (linger2 > 0 ? Math.min(linger2, 60) : finTimeout(k)) * 1e9);
   }
   startTimer(k, socket, "tcp.orphan", ORPHAN_NS);
 }

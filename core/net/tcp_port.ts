@@ -4,7 +4,8 @@ import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { addressesMeet } from "./inet_addr.ts";
 import { inetOf, socketOf, type Socket } from "./socket.ts";
-import { LOCAL_PORT_FIRST, LOCAL_PORT_LAST, type PortUsers } from "./state.ts";
+import type { PortUsers } from "./state.ts";
+import { localPorts } from "./sysctl.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 
 /** The socket holds `port` from now on. */
@@ -65,9 +66,8 @@ export function getPort(k: Kernel, socket: Socket, port: number): number {
   const { net } = k.state;
   let chosen = port;
   if (port === 0) {
-    chosen = freePort(k, net.nextBindPort, net.nextConnectPort);
+    chosen = freePort(k, 1);
     if (chosen === 0) return -EADDRINUSE;
-    if (chosen % 2 === 1) net.nextBindPort = after(chosen);
   } else {
     const users = net.tcpPorts.get(port);
     if (users !== undefined && conflicts(k, socket, users)) return -EADDRINUSE;
@@ -78,49 +78,43 @@ export function getPort(k: Kernel, socket: Socket, port: number): number {
 
 /** Gives a connecting socket a port of its own; 0 or -EADDRNOTAVAIL. */
 export function getConnectPort(k: Kernel, socket: Socket): number {
-  const { net } = k.state;
-  const chosen = freePort(k, net.nextConnectPort, net.nextBindPort);
+  const chosen = freePort(k, 0);
   if (chosen === 0) return -EADDRNOTAVAIL;
-  if (chosen % 2 === 0) net.nextConnectPort = after(chosen);
   holdPort(k, socket, chosen);
   return 0;
 }
 
 /**
- * The next port of the range that nobody uses: of `first`'s parity, then of `second`'s; 0 when all are taken.
- * Differs from Linux: ports go up by two instead of at random, so that runs repeat.
+ * The next port of the range that nobody uses, in steps of two: of those as far from its first as `parity` is, then of the others; 0 when all
+ * are taken. Differs from Linux: the search goes on where the last one of its kind ended instead of at random, so that runs repeat.
  */
-function freePort(k: Kernel, first: number, second: number): number {
-  for (const start of [first, second]) {
-    let port = start;
-    do {
-      if (!k.state.net.tcpPorts.has(port)) return port;
-      port = after(port);
-    } while (port !== start);
+function freePort(k: Kernel, parity: 0 | 1): number {
+  const { net } = k.state;
+  const [first, last] = localPorts(k);
+  for (const offset of [parity, 1 - parity]) {
+    const next = offset === 0 ? net.nextConnectPort : net.nextBindPort;
+    const begin = next >= first && next <= last && (next - first) % 2 === offset ? next : first + offset;
+    const after = (port: number): number => (port + 2 > last ? first + offset : port + 2);
+    let port = begin;
+    for (let left = Math.floor((last - first - offset) / 2) + 1; left > 0; left--, port = after(port)) {
+      if (net.tcpPorts.has(port)) continue;
+      if (offset === parity && offset === 0) net.nextConnectPort = after(port);
+      else if (offset === parity) net.nextBindPort = after(port);
+      return port;
+    }
   }
   return 0;
 }
 
-function after(port: number): number {
-  return port + 2 > LOCAL_PORT_LAST ? LOCAL_PORT_FIRST + (port % 2) : port + 2;
-}
-
-/** Of the sockets of a port, how many listen. */
-function countListeners(k: Kernel, users: PortUsers): number {
-  return users.listeners ??= users.sockets.filter((id) => socketOf(k, id).sk === TCP_LISTEN).length;
-}
-
 /** A socket begins to listen. */
 export function beginListening(k: Kernel, socket: Socket): void {
-  const users = portUsers(k, inetOf(socket).localPort);
-  users.listeners = countListeners(k, users) + 1;
+  portUsers(k, inetOf(socket).localPort).listeners++;
   socket.sk = TCP_LISTEN;
 }
 
 /** A listener listens no more, while it holds its port still. */
 export function endListening(k: Kernel, socket: Socket): void {
-  const users = portUsers(k, inetOf(socket).localPort);
-  users.listeners = countListeners(k, users) - 1;
+  portUsers(k, inetOf(socket).localPort).listeners--;
   socket.sk = TCP_CLOSE;
 }
 
@@ -131,7 +125,7 @@ export function findListener(k: Kernel, addr: number, port: number, peerPort: nu
   const exact: Socket[] = [];
   const any: Socket[] = [];
   // Behind the last of them stand the connections alone, which may be many.
-  let left = countListeners(k, users);
+  let left = users.listeners;
   for (let at = 0; left > 0; at++) {
     const socket = socketOf(k, users.sockets[at]);
     if (socket.sk !== TCP_LISTEN) continue;

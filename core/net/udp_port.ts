@@ -5,7 +5,7 @@ import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import { addressesMeet, type Endpoint } from "./inet_addr.ts";
 import { inetOf, socketOf, type Socket } from "./socket.ts";
-import { LOCAL_PORT_FIRST, LOCAL_PORT_LAST } from "./state.ts";
+import { localPorts } from "./sysctl.ts";
 
 function holdPort(k: Kernel, socket: Socket, port: number): void {
   const { udpPorts } = k.state.net;
@@ -47,9 +47,10 @@ export function getPort(k: Kernel, socket: Socket, port: number): number {
     holdPort(k, socket, port);
     return 0;
   }
-  for (let tried = LOCAL_PORT_FIRST; tried <= LOCAL_PORT_LAST; tried++) {
-    const chosen = net.nextUdpPort;
-    net.nextUdpPort = chosen === LOCAL_PORT_LAST ? LOCAL_PORT_FIRST : chosen + 1;
+  const [first, last] = localPorts(k);
+  for (let tried = first; tried <= last; tried++) {
+    const chosen = net.nextUdpPort >= first && net.nextUdpPort <= last ? net.nextUdpPort : first;
+    net.nextUdpPort = chosen === last ? first : chosen + 1;
     if (net.udpPorts.has(chosen)) continue;
     holdPort(k, socket, chosen);
     return 0;

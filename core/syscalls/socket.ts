@@ -6,7 +6,7 @@ import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { SOCKADDR_STORAGE_SIZE } from "../abi/sockaddr.ts";
 import {
   acceptFlags, addressFamilies, AF_INET, AF_UNIX, shutdownHow, SHUT_RD, SHUT_RDWR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW,
-  SOCK_TYPE_MASK, socketTypes, SOMAXCONN,
+  SOCK_TYPE_MASK, socketTypes,
 } from "../abi/socket.ts";
 import { closeFd, putFd, takeFd } from "../fs/fd_table.ts";
 import type { OpenFile } from "../fs/file.ts";
@@ -16,6 +16,7 @@ import { socketCreate, socketRelease } from "../net/create.ts";
 import { inetSockaddr } from "../net/inet_addr.ts";
 import { protocolOf } from "../net/proto.ts";
 import { inetOf, socketOf, SOCKETS_MAX, type Socket } from "../net/socket.ts";
+import { somaxconn } from "../net/sysctl.ts";
 import { socketFd, socketOfFile } from "../net/socket_file.ts";
 import "../net/index.ts";
 import { UNIX_TYPES, unixPair } from "../net/unix.ts";
@@ -109,7 +110,7 @@ function sysBind(k: Kernel, task: Task, [file, address, length]: [File, Addr, nu
 function sysListen(k: Kernel, task: Task, [file, backlog]: [File, number]): number {
   const socket = socketOfFile(k, file);
   if (typeof socket === "number") return socket;
-  return protocolOf(socket).listen(k, task, socket, backlog >>> 0 > SOMAXCONN ? SOMAXCONN : backlog);
+  return protocolOf(socket).listen(k, task, socket, Math.min(backlog >>> 0, somaxconn(k)));
 }
 
 function sysConnect(k: Kernel, task: Task, [file, address, length]: [File, Addr, number]): SyscallResult {

@@ -60,8 +60,10 @@ export function firstNumber(text: string): number | null {
 /** Of such a text, the characters that were looked at: the number, and the blanks around it. */
 const firstLength = (text: string): number => /^[ \t\n]*[^ \t\n\0]+[ \t\n]*/.exec(text)?.[0].length ?? 0;
 
-/** The file /proc/sys/PATH with several numbers, tabs between them; a write may give the first few. */
-export function sysctlIntegers(path: string, values: readonly number[] | ((k: Kernel) => readonly number[]), mode = 0o444): void {
+/** The file /proc/sys/PATH with several numbers, tabs between them; a write may give the first few. `valid` looks at all as they would be. */
+export function sysctlIntegers(
+  path: string, values: readonly number[] | ((k: Kernel) => readonly number[]), mode = 0o444, valid: (next: number[]) => boolean = () => true,
+): void {
   const current = (k: Kernel): readonly number[] =>
     written(k, path)?.split(" ").map(Number) ?? (typeof values === "function" ? values(k) : values);
   const write = (k: Kernel, _writer: Task, text: string): number => {
@@ -73,6 +75,7 @@ export function sysctlIntegers(path: string, values: readonly number[] | ((k: Ke
       if ("errno" in parsed || parsed.value < BigInt(INT_MIN) || parsed.value > BigInt(INT_MAX)) return -EINVAL;
       next[at] = Number(parsed.value);
     }
+    if (!valid(next)) return -EINVAL;
     k.state.drivers.sysctl.set(path, next.join(" "));
     return text.length;
   };

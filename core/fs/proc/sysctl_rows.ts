@@ -3,7 +3,6 @@ import { setHungTaskTimeout } from "../../sched/hung_task.ts";
 import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../abi/capability.ts";
 import { NGROUPS_MAX, NR_OPEN, PID_MAX_DEFAULT, PIPE_MAX_SIZE } from "../../abi/limits.ts";
-import { SOMAXCONN } from "../../abi/socket.ts";
 import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../abi/release.ts";
 import type { Kernel } from "../../kernel.ts";
 import { hex } from "../../lib/format.ts";
@@ -133,8 +132,3 @@ sysctlInteger("fs/inotify/max_queued_events", { value: 16384, mode: READ_ONLY })
 sysctlInteger("fs/inotify/max_user_instances", { value: 128, mode: READ_ONLY });
 sysctlInteger("fs/inotify/max_user_watches", { value: 65536, mode: READ_ONLY });
 sysctlInteger("fs/epoll/max_user_watches", { value: (k) => Math.floor(totalPages(k.state.mm) * 4096 / 25 / 160), mode: READ_ONLY });
-
-sysctlInteger("net/core/somaxconn", { value: SOMAXCONN, mode: READ_ONLY });
-sysctlIntegers("net/ipv4/ip_local_port_range", [32768, 60999]);
-sysctlInteger("net/ipv4/tcp_fin_timeout", { value: 60, mode: READ_ONLY });
-sysctlInteger("net/unix/max_dgram_qlen", { value: 10, mode: READ_ONLY });
