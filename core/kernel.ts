@@ -8,7 +8,7 @@ import type { FileOperations } from "./fs/file.ts";
 import type { VmOperations } from "./mm/vma.ts";
 import type { TimerCallback } from "./time/timer.ts";
 import type { TimerFunction } from "./time/timer_list.ts";
-import type { SyscallRow } from "./syscalls/row.ts";
+import type { SyscallEntry, SyscallRow } from "./syscalls/row.ts";
 
 export interface Kernel {
   state: KernelState;
@@ -26,6 +26,9 @@ export interface Tables {
   /** x86-64 number → row; a hole answers ENOSYS. */
   syscalls: (SyscallRow | undefined)[];
   syscallNames: Map<string, SyscallRow>;
+  /** The same as they are entered. */
+  syscallEntries: (SyscallEntry | undefined)[];
+  syscallNumbers: Map<string, number>;
   /** Names that Linux has and we have not: they answer ENOSYS instead of being unknown. */
   unimplemented: Set<string>;
   hooks: Hooks;

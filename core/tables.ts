@@ -7,7 +7,7 @@ import { debugfsStandIns } from "./fs/debugfs/debugfs.ts";
 import { fileOperationsTable } from "./fs/file.ts";
 import { vmOperationsTable } from "./mm/vma.ts";
 import { stepTables } from "./sched/steps.ts";
-import type { Rows, SyscallRow } from "./syscalls/row.ts";
+import type { Rows, SyscallEntry, SyscallRow } from "./syscalls/row.ts";
 import { timerCallbacks } from "./time/timer.ts";
 import { timerFunctions } from "./time/timer_list.ts";
 import { families } from "./syscalls/table.ts";
@@ -37,7 +37,14 @@ function rowsByNumber(byName: Map<string, SyscallRow>): (SyscallRow | undefined)
   return byNumber;
 }
 
+function entryOf(row: SyscallRow | undefined): SyscallEntry | undefined {
+  if (row === undefined) return undefined;
+  const { run, args } = row;
+  return { run, takes: args.map(({ take }) => take), fds: args.map(({ kind }) => kind === "fd") };
+}
+
 const syscallNames = rowsByName(families);
+const syscalls = rowsByNumber(syscallNames);
 
 /** Names that Linux has and we have not. */
 function missing(): Set<string> {
@@ -53,8 +60,10 @@ export const tables: Tables = {
   vmOperations: vmOperationsTable,
   timerCallbacks,
   timerFunctions,
-  syscalls: rowsByNumber(syscallNames),
+  syscalls,
   syscallNames,
+  syscallEntries: Array.from(syscalls, entryOf),
+  syscallNumbers: new Map([...syscallNames].map(([name, { x86_64 }]) => [name, x86_64])),
   unimplemented: missing(),
   hooks,
 };

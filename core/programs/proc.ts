@@ -140,17 +140,18 @@ export class Proc<L = unknown> {
   /** Makes a system call; the next step finds its result in `ret`. */
   sys(name: string, ...args: Arg[]): StepResult {
     let room = 0;
-    const regs = new Array<number | bigint>(args.length);
+    // In their own array: a new one of numbers would be made over again at the first address.
     for (let at = 0; at < args.length; at++) {
       const arg = args[at];
-      if (typeof arg === "number" || typeof arg === "bigint") regs[at] = arg;
-      else if (typeof arg === "string") regs[at] = this.lay(nameBytes(`${arg}\0`));
-      else if (arg instanceof Uint8Array) regs[at] = this.lay(arg);
+      if (typeof arg === "number" || typeof arg === "bigint") continue;
+      if (typeof arg === "string") args[at] = this.lay(nameBytes(`${arg}\0`));
+      else if (arg instanceof Uint8Array) args[at] = this.lay(arg);
       else {
-        regs[at] = this.base + this.strings + room;
+        args[at] = this.base + this.strings + room;
         room += Math.ceil(arg.room / ALIGN) * ALIGN;
       }
     }
+    const regs = args as (number | bigint)[];
     const result = sys(this.k, this.task, this.frame, name, regs);
     const main = ownMain(this.task);
     if (main !== null && isTraced(main.trace, this.task) && tells(main.trace, name) && !this.isStderr()) {

@@ -38,12 +38,18 @@ export type Undo<L = any> = (k: Kernel, task: Task, frame: Frame<L>) => void;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export interface StepTable<L = any> {
   name: string;
-  steps: Map<string, Step<L>>;
+  steps: Map<string, TableStep<L>>;
   /** Step names in order. */
   order: string[];
-  /** Where NEXT goes from each step but the last. */
-  following: Map<string, string>;
-  undo: { [step: string]: Undo<L> };
+}
+
+/** A step with its place in its table. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+interface TableStep<L = any> {
+  run: Step<L>;
+  /** Where NEXT goes; null from the last one. */
+  next: string | null;
+  undo: Undo<L> | null;
 }
 
 export const stepTables = new Map<string, StepTable>();
@@ -93,8 +99,8 @@ export function steps<L>(
 ): StepTable<L> {
   assert(!stepTables.has(name), `two step tables named ${name}`);
   const order = Object.keys(table);
-  const following = new Map(order.slice(1).map((step, at) => [order[at], step]));
-  const made: StepTable<L> = { name, steps: new Map(Object.entries(table)), order, following, undo };
+  const made: StepTable<L> = { name, steps: new Map(), order };
+  order.forEach((step, at) => made.steps.set(step, { run: table[step], next: order[at + 1] ?? null, undo: undo[step] ?? null }));
   stepTables.set(name, made);
   return made;
 }
@@ -111,28 +117,32 @@ export function runStep(k: Kernel, task: Task): void {
   const frame = task.frames[task.frames.length - 1];
   const table = must(stepTables, frame.code);
   charge(k, costs(k).stepNs);
-  const result = must(table.steps, frame.step)(k, task, frame);
+  const { step } = frame;
+  let at = must(table.steps, step);
+  const result = at.run(k, task, frame);
   // How the last sleep ended is for the step that slept alone.
   task.timedOut = false;
-  applyResult(k, task, table, frame, result);
+  // It may have gone on with another step by itself.
+  if (frame.step !== step) at = must(table.steps, frame.step);
+  applyResult(k, task, at, frame, result);
   if (k.turn.ioUntilNs !== 0) ioSchedule(k, task);
 }
 
 /** Does what a step of `frame`, the innermost one, answered. */
-function applyResult(k: Kernel, task: Task, table: StepTable, frame: Frame, result: StepResult): void {
-  if (typeof result !== "object") return endFrame(k, task, table, frame, result);
-  if (result === NEXT) return advance(k, task, table, frame);
+function applyResult(k: Kernel, task: Task, at: TableStep, frame: Frame, result: StepResult): void {
+  if (typeof result !== "object") return endFrame(k, task, at, frame, result);
+  if (result === NEXT) return advance(k, task, at, frame);
   switch (result.act) {
-    case "next": return advance(k, task, table, frame);
+    case "next": return advance(k, task, at, frame);
     case "to": frame.step = result.step; return;
     case "run":
-      if (!beginBurst(k, task, result.ns)) advance(k, task, table, frame);
+      if (!beginBurst(k, task, result.ns)) advance(k, task, at, frame);
       return;
     case "enter": pushFrame(task, result.code, result.locals); return;
     case "exit": task.frames.length = 0; return;
     case "sleep":
       if (task.preemptCount !== 0) scheduleBug(k, task);
-      if (sleepForbidden(task, result)) return endFrame(k, task, table, frame, interruptedBy(result));
+      if (sleepForbidden(task, result)) return endFrame(k, task, at, frame, interruptedBy(result));
       beginSleep(k, task, result);
   }
 }
@@ -152,7 +162,7 @@ export function finishBurst(k: Kernel, task: Task): void {
   se.burstCode = "";
   if (!ended) return;
   if (takesSignals(task)) pushFrame(task, "signals", {});
-  else advance(k, task, must(stepTables, frame.code), frame);
+  else advance(k, task, stepOf(frame), frame);
 }
 
 /** A signal comes in the middle of a burst: what is left of it goes on afterwards. */
@@ -160,20 +170,24 @@ export function interruptBurst(task: Task): void {
   pushFrame(task, "signals", {});
 }
 
-function advance(k: Kernel, task: Task, table: StepTable, frame: Frame): void {
-  const step = table.following.get(frame.step);
-  if (step === undefined) endFrame(k, task, table, frame, 0);
-  else frame.step = step;
+/** The step that a frame stands in. */
+function stepOf({ code, step }: Frame): TableStep {
+  return must(must(stepTables, code).steps, step);
 }
 
-function endFrame(k: Kernel, task: Task, { name, undo }: StepTable, frame: Frame, ret: number | bigint): void {
-  undo[frame.step]?.(k, task, frame);
-  if (task.frames[task.frames.length - 1] !== frame) fail(`undo of ${name} left a frame`);
+function advance(k: Kernel, task: Task, at: TableStep, frame: Frame): void {
+  if (at.next === null) endFrame(k, task, at, frame, 0);
+  else frame.step = at.next;
+}
+
+function endFrame(k: Kernel, task: Task, { undo }: TableStep, frame: Frame, ret: number | bigint): void {
+  if (undo !== null) undo(k, task, frame);
+  if (task.frames[task.frames.length - 1] !== frame) fail(`undo of ${frame.code} left a frame`);
   task.frames.pop();
   const below = task.frames[task.frames.length - 1];
   if (below === undefined) return k.tables.hooks.taskReturned(k, task, ret);
   below.ret = ret;
   // One that computes was only interrupted.
   if (inBurst(task)) return;
-  advance(k, task, must(stepTables, below.code), below);
+  advance(k, task, stepOf(below), below);
 }

@@ -10,7 +10,7 @@ import { groupOf, type Task } from "../sched/task.ts";
 import { doTaskWork, taskWork } from "../sched/task_work.ts";
 import { interruptedBy, sleepForbidden, sleepOn } from "../sched/wait_queue.ts";
 import { exitGroup } from "../process/exit.ts";
-import type { SyscallRow } from "./row.ts";
+import type { SyscallEntry } from "./row.ts";
 
 type Registers = (number | bigint)[];
 type Held = (number | null)[] | null;
@@ -25,22 +25,23 @@ interface SyscallLocals {
   result: number | bigint;
 }
 
-/** Calls the row's function with its arguments taken from the registers; fd arguments from `held` when it slept before. */
-function invoke(k: Kernel, task: Task, row: SyscallRow, regs: Registers, held: Held): SyscallResult {
+/** Calls the function with its arguments taken from the registers; fd arguments from `held` when it slept before. */
+function invoke(k: Kernel, task: Task, { run, takes }: SyscallEntry, regs: Registers, held: Held): SyscallResult {
   // Made as long as it gets: one that grows takes room for sixteen.
-  const args = new Array<unknown>(row.args.length);
+  const args = new Array<unknown>(takes.length);
   for (let at = 0; at < args.length; at++) {
     const fileId = held === null ? null : held[at];
-    args[at] = fileId === null ? row.args[at].take(regs[at] ?? 0, k, task) : k.tables.hooks.file(k, fileId);
+    const take = takes[at];
+    args[at] = fileId === null ? take(regs[at] ?? 0, k, task) : k.tables.hooks.file(k, fileId);
   }
-  return row.run(k, task, args);
+  return run(k, task, args);
 }
 
 /** Takes a reference to every file that an fd argument names, so that it is the same when the step runs again. */
-function hold(k: Kernel, task: Task, row: SyscallRow, regs: Registers): (number | null)[] {
-  return row.args.map((arg, at) => {
-    if (arg.kind !== "fd") return null;
-    const file = arg.take(regs[at] ?? 0, k, task);
+function hold(k: Kernel, task: Task, { takes, fds }: SyscallEntry, regs: Registers): (number | null)[] {
+  return takes.map((take, at) => {
+    if (!fds[at]) return null;
+    const file = take(regs[at] ?? 0, k, task);
     if (typeof file !== "object" || file === null) return null;
     const { id } = file as OpenFile;
     k.tables.hooks.getFile(k, id);
@@ -55,8 +56,8 @@ function hold(k: Kernel, task: Task, row: SyscallRow, regs: Registers): (number 
 export function syscall(k: Kernel, task: Task, nr: number, regs: Registers): number | bigint | EnterAction {
   charge(k, costs(k).syscallNs);
   task.restartNs = -1;
-  const row = k.tables.syscalls[nr];
-  const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, null);
+  const entry = k.tables.syscallEntries[nr];
+  const result = entry === undefined ? -ENOSYS : invoke(k, task, entry, regs, null);
   if (typeof result !== "object") {
     if (k.state.sched.lockdep.held.size !== 0) sysExitLocks(k, task);
     if (task.work.length === 0 && !task.signalPending && !isRestart(result)) return result;
@@ -69,8 +70,7 @@ export function syscall(k: Kernel, task: Task, nr: number, regs: Registers): num
 
 /** A system call made by a step of a program: goes on with the next step at once when the call is over. */
 export function sys(k: Kernel, task: Task, frame: Frame, name: string, regs: Registers): StepResult {
-  const row = k.tables.syscallNames.get(name);
-  const result = syscall(k, task, row?.x86_64 ?? -1, regs);
+  const result = syscall(k, task, k.tables.syscallNumbers.get(name) ?? -1, regs);
   if (typeof result === "object") return result;
   frame.ret = result;
   return NEXT;
@@ -84,10 +84,10 @@ function goOn(k: Kernel, frame: Frame<SyscallLocals>, step: string): void {
 
 function call(k: Kernel, task: Task, frame: Frame<SyscallLocals>): StepResult {
   const { nr, regs, held } = frame.locals;
-  const row = k.tables.syscalls[nr];
-  const result = row === undefined ? -ENOSYS : invoke(k, task, row, regs, held);
+  const entry = k.tables.syscallEntries[nr];
+  const result = entry === undefined ? -ENOSYS : invoke(k, task, entry, regs, held);
   if (typeof result !== "object") return finish(k, task, frame, result);
-  if (held === null && row !== undefined) frame.locals.held = hold(k, task, row, regs);
+  if (held === null && entry !== undefined) frame.locals.held = hold(k, task, entry, regs);
   if (result.act === "sleep" && sleepForbidden(task, result)) return finish(k, task, frame, interruptedBy(result));
   return result;
 }
@@ -110,8 +110,8 @@ export const syscallSteps = steps<SyscallLocals>("syscall", {
     if (pending === null) return call(k, task, frame);
     frame.locals.pending = null;
     if (typeof pending !== "object") return finish(k, task, frame, pending);
-    const row = k.tables.syscalls[nr];
-    if (row !== undefined) frame.locals.held = hold(k, task, row, regs);
+    const entry = k.tables.syscallEntries[nr];
+    if (entry !== undefined) frame.locals.held = hold(k, task, entry, regs);
     return pending;
   },
   call,

@@ -27,5 +27,13 @@ export interface SyscallRow extends RowSpec {
   pointers: boolean;
 }
 
+/** What it takes to enter a call, all of one shape: every call of every program comes by here. */
+export interface SyscallEntry {
+  run: SyscallFunction;
+  /** Of each argument: how it is taken from its register, and whether it is a descriptor. */
+  takes: ArgType["take"][];
+  fds: boolean[];
+}
+
 /** What a family file exports: name → row. */
 export type Rows = { [name: string]: RowSpec };

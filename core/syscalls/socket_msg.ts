@@ -210,13 +210,15 @@ function receive(k: Kernel, task: Task, socket: Socket, msg: Message, flags: num
   return enter(receiveSteps, { transfer: newTransfer(k, socket.id, msg, flags, socket.options.rcvTimeoNs), beside, finished: false });
 }
 
+const NO_NAME = new Uint8Array(0);
+
 /** Writes address, control data and flags; files that found no room are closed. */
 function finishReceive(k: Kernel, task: Task, msg: Message, beside: Beside, got: number): number {
   if (isErrno(got)) {
     releaseControl(k, msg);
     return got;
   }
-  const name = msg.name ?? new Uint8Array(0);
+  const name = msg.name ?? NO_NAME;
   const { header } = beside;
   if (header === null) {
     releaseControl(k, msg);
