@@ -7,16 +7,8 @@ import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue, signalPending, sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
+import { addWaiter, anyWaits, removeWaiter, waiterOf, type FutexWaiter } from "./futex_waiters.ts";
 import { futexKey, ownersKey } from "./futex_key.ts";
-
-export interface FutexWaiter {
-  tid: number;
-  key: string;
-  /** Which wakers it listens to. */
-  bitset: number;
-  /** Its own wait queue. */
-  queue: number;
-}
 
 interface WaitLocals {
   addr: Addr;
@@ -28,18 +20,6 @@ interface WaitLocals {
   untilNs: number;
 }
 
-/** From the end on: one that has just come is the last. */
-function waiterOf(k: Kernel, { tid }: Task): FutexWaiter | undefined {
-  const { futexWaiters } = k.state.process;
-  for (let at = futexWaiters.length - 1; at >= 0; at--) if (futexWaiters[at].tid === tid) return futexWaiters[at];
-  return undefined;
-}
-
-function removeWaiter(k: Kernel, waiter: FutexWaiter | undefined): void {
-  const { futexWaiters } = k.state.process;
-  if (waiter !== undefined) futexWaiters.splice(futexWaiters.indexOf(waiter), 1);
-}
-
 const futexWaitSteps = steps<WaitLocals>("futex.wait", {
   queue: (k, task, { locals }) => {
     const { addr, shared, value, bitset } = locals;
@@ -48,11 +28,11 @@ const futexWaitSteps = steps<WaitLocals>("futex.wait", {
     const found = getUser32(k, task, addr);
     if (found === null) return -EFAULT;
     if (found !== value) return -EAGAIN;
-    k.state.process.futexWaiters.push({ tid: task.tid, key, bitset, queue: newWaitQueue(k) });
+    addWaiter(k, { tid: task.tid, key, bitset, queue: newWaitQueue(k) });
     return NEXT;
   },
   wait: (k, task, { locals }) => {
-    const waiter = waiterOf(k, task);
+    const waiter = waiterOf(k, task.tid);
     // Whoever wakes a waiter takes it off the list.
     if (waiter === undefined) return 0;
     const { untilNs } = locals;
@@ -64,7 +44,7 @@ const futexWaitSteps = steps<WaitLocals>("futex.wait", {
     }
     return sleepOn(waiter.queue, { untilNs, wchan: "futex_wait_queue" });
   },
-}, { undo: { wait: (k, task) => removeWaiter(k, waiterOf(k, task)) } });
+}, { undo: { wait: (k, task) => removeWaiter(k, waiterOf(k, task.tid)) } });
 
 /** Waits while the word at `addr` is `value`; 0 when woken, -EAGAIN when it is not, -ETIMEDOUT, -EFAULT, -EINVAL. */
 export function futexWait(
@@ -82,6 +62,7 @@ function waitersOf(k: Kernel, key: string): FutexWaiter[] {
 /** Wakes up to `count` of those that wait for `key`, one at least as Linux does; how many, or -EINVAL at one that wants to own the word. */
 function wakeKey(k: Kernel, key: string, count: number, bitset: number): number {
   const owners = ownersKey(key);
+  if (!anyWaits(k, key) && !anyWaits(k, owners)) return 0;
   const { futexWaiters } = k.state.process;
   let woken = 0;
   for (let at = 0; at < futexWaiters.length;) {
@@ -91,7 +72,7 @@ function wakeKey(k: Kernel, key: string, count: number, bitset: number): number 
       at++;
       continue;
     }
-    futexWaiters.splice(at, 1);
+    removeWaiter(k, waiter, at);
     wake(k, waiter.queue);
     if (++woken >= count) break;
   }
@@ -121,7 +102,6 @@ export function futexRequeue(
     if (found === null) return -EFAULT;
     if (found !== expected) return -EAGAIN;
   }
-  const { futexWaiters } = k.state.process;
   let done = 0;
   for (const waiter of waitersOf(k, key)) {
     if (done - wakes >= moves) break;
@@ -129,7 +109,7 @@ export function futexRequeue(
     done++;
     removeWaiter(k, waiter);
     if (done <= wakes) wake(k, waiter.queue);
-    else futexWaiters.push({ ...waiter, key: key2 });
+    else addWaiter(k, { ...waiter, key: key2 });
   }
   return done;
 }

@@ -10,6 +10,7 @@ import { leaveOwnedFutexes } from "./futex_pi.ts";
 const ROBUST_LIST_LIMIT = 2048;
 
 function plus(addr: Addr, by: number | bigint): Addr {
+  if (typeof addr === "number" && typeof by === "number" && addr + by >= 0 && addr + by <= Number.MAX_SAFE_INTEGER) return addr + by;
   const sum = BigInt.asUintN(64, BigInt(addr) + BigInt(by));
   return sum <= 0x1fffffffffffffn ? Number(sum) : sum;
 }
@@ -33,7 +34,7 @@ function leaveFutex(k: Kernel, task: Task, addr: Addr, pending: boolean): boolea
 /** The lowest bit of an entry marks a futex with priority inheritance. */
 function entryAt(k: Kernel, task: Task, addr: Addr): Addr | null {
   const entry = getUser64(k, task, addr);
-  return entry === null ? null : plus(entry, -(Number(BigInt(entry) & 1n)));
+  return entry === null ? null : plus(entry, typeof entry === "number" ? -(entry % 2) : -Number(entry & 1n));
 }
 
 function exitRobustList(k: Kernel, task: Task): void {

@@ -7,7 +7,7 @@ import { enter, NEXT, steps, type SyscallResult } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
 import { newWaitQueue, signalPending, sleepOn, wake } from "../sched/wait_queue.ts";
 import { now } from "../time/clock.ts";
-import type { FutexWaiter } from "./futex.ts";
+import { addWaiter, anyWaits, removeWaiter, waiterOf, type FutexWaiter } from "./futex_waiters.ts";
 import { futexKey, isOwnersKey, ownersKey } from "./futex_key.ts";
 
 /** Name of the table of those who wait. */
@@ -51,7 +51,7 @@ function tryLock(k: Kernel, task: Task, addr: Addr, key: string): number {
   const owner = word & FUTEX_TID_MASK;
   if (owner === task.tid) return -EDEADLK;
   if (owner === 0) {
-    const waited = k.state.process.futexWaiters.some((waiter) => waiter.key === ownersKey(key));
+    const waited = anyWaits(k, ownersKey(key));
     const taken = ((word & FUTEX_OWNER_DIED) | task.tid | (waited ? FUTEX_WAITERS : 0)) >>> 0;
     return putUser32(k, task, addr, taken) ? 0 : -EFAULT;
   }
@@ -70,11 +70,11 @@ const lockSteps = steps<LockLocals>(LOCK_PI, {
     if (result !== -EAGAIN) return result;
     const word = getUser32(k, task, locals.addr);
     if (word !== null && wouldDeadlock(k, task, word & FUTEX_TID_MASK)) return -EDEADLK;
-    k.state.process.futexWaiters.push({ tid: task.tid, key: ownersKey(key), bitset: 0, queue: newWaitQueue(k) });
+    addWaiter(k, { tid: task.tid, key: ownersKey(key), bitset: 0, queue: newWaitQueue(k) });
     return NEXT;
   },
   wait: (k, task, { locals }) => {
-    const waiter = k.state.process.futexWaiters.find(({ tid }) => tid === task.tid);
+    const waiter = waiterOf(k, task.tid);
     // The one that unlocked has written this task's tid into the word.
     if (waiter === undefined) return 0;
     if (locals.untilNs >= 0 && now(k) >= locals.untilNs) return -ETIMEDOUT;
@@ -83,11 +83,7 @@ const lockSteps = steps<LockLocals>(LOCK_PI, {
   },
 }, {
   undo: {
-    wait: (k, task) => {
-      const { futexWaiters } = k.state.process;
-      const at = futexWaiters.findIndex(({ tid }) => tid === task.tid);
-      if (at >= 0) futexWaiters.splice(at, 1);
-    },
+    wait: (k, task) => { removeWaiter(k, waiterOf(k, task.tid)); },
   },
 });
 
@@ -113,8 +109,7 @@ export function futexUnlockPi(k: Kernel, task: Task, addr: Addr, shared: boolean
 /** Makes a waiter the owner of the word at `addr` of `task`; as Linux, marked as waited for whether or not others are left. */
 function handOver(k: Kernel, task: Task, addr: Addr, next: FutexWaiter, mark: number): boolean {
   if (!putUser32(k, task, addr, (next.tid | FUTEX_WAITERS | mark) >>> 0)) return false;
-  const { futexWaiters } = k.state.process;
-  futexWaiters.splice(futexWaiters.indexOf(next), 1);
+  removeWaiter(k, next);
   wake(k, next.queue);
   return true;
 }

@@ -1,6 +1,6 @@
 /** What processes keep beside their tasks: who waits on futexes, the names of the machine, the load. */
 import { UTS_DOMAINNAME, UTS_NODENAME } from "../abi/release.ts";
-import type { FutexWaiter } from "./futex.ts";
+import type { FutexWaiter } from "./futex_waiters.ts";
 import type { LoadSample } from "../sched/loadavg.ts";
 
 export interface ProcessState {

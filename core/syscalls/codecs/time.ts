@@ -42,8 +42,8 @@ export function readItimer(k: Kernel, task: Task, addr: Addr, perSecond: number)
 export function timeBytes(perSecond: number, ...times: (number | bigint)[]): Uint8Array {
   const bytes = new Uint8Array(16 * times.length);
   times.forEach((ns, at) => {
-    const seconds = typeof ns === "bigint" ? ns / BigInt(NS_PER_SEC) : Math.floor(ns / NS_PER_SEC);
-    const rest = typeof ns === "bigint" ? Number(ns % BigInt(NS_PER_SEC)) : ns % NS_PER_SEC;
+    const seconds = typeof ns === "bigint" ? Number(ns / 1_000_000_000n) : Math.floor(ns / NS_PER_SEC);
+    const rest = typeof ns === "bigint" ? Number(ns % 1_000_000_000n) : ns % NS_PER_SEC;
     putU64(bytes, at * 16, seconds);
     putU64(bytes, at * 16 + 8, Math.floor(rest / (NS_PER_SEC / perSecond)));
   });
