@@ -30,7 +30,9 @@ export { INIT_PID, KTHREADD_PID, maxThreads, PROCESS_LIMIT };
 
 /** A name as a task bears it: at most 15 bytes, one character each. */
 export function commOf(name: string): string {
-  return bytesName(utf8Encode(name).subarray(0, TASK_COMM_LEN - 1));
+  const bytes = utf8Encode(name);
+  // Most are plain and short: as many bytes as characters.
+  return bytes.length === name.length && bytes.length < TASK_COMM_LEN ? name : bytesName(bytes.subarray(0, TASK_COMM_LEN - 1));
 }
 
 /** A task with every field as of one that has done nothing yet; it is in no table. */
