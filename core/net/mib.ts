@@ -20,8 +20,7 @@ export interface Mib {
 
 export function newMib(): Mib {
   return {
-    tcpActiveOpens: 0, tcpPassiveOpens: 0, tcpAttemptFails: 0, tcpEstabResets: 0, tcpOutRsts: 0, tcpSegs: 0, tcpSynRetrans: 0, tcpLostRetransmits: 0, synCookies: 0,
-    listenOverflows: 0,
-    udpInDatagrams: 0, udpNoPorts: 0, udpOutDatagrams: 0, udpRcvbufErrors: 0,
+    tcpActiveOpens: 0, tcpPassiveOpens: 0, tcpAttemptFails: 0, tcpEstabResets: 0, tcpOutRsts: 0, tcpSegs: 0, tcpSynRetrans: 0, tcpLostRetransmits: 0,
+    synCookies: 0, listenOverflows: 0, udpInDatagrams: 0, udpNoPorts: 0, udpOutDatagrams: 0, udpRcvbufErrors: 0,
   };
 }

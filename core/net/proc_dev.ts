@@ -90,8 +90,9 @@ function netstatText(k: Kernel): string {
   const { mib, devices } = k.state.net;
   const sum = (of: (device: NetDevice) => number): number => devices.reduce((total, device) => total + of(device), 0);
   return table("TcpExt", {
-    ...zeros(TCP_EXT), SyncookiesSent: mib.synCookies, TCPReqQFullDoCookies: mib.synCookies, ListenOverflows: mib.listenOverflows, ListenDrops: mib.listenOverflows, TCPLostRetransmit: mib.tcpLostRetransmits,
-    TCPTimeouts: mib.tcpSynRetrans, TCPSynRetrans: mib.tcpSynRetrans, TcpTimeoutRehash: mib.tcpSynRetrans,
+    ...zeros(TCP_EXT), SyncookiesSent: mib.synCookies, TCPReqQFullDoCookies: mib.synCookies, ListenOverflows: mib.listenOverflows,
+    ListenDrops: mib.listenOverflows, TCPTimeouts: mib.tcpSynRetrans, TCPSynRetrans: mib.tcpSynRetrans, TcpTimeoutRehash: mib.tcpSynRetrans,
+    TCPLostRetransmit: mib.tcpLostRetransmits,
   }) + table("IpExt", {
     ...zeros(IP_EXT), InOctets: sum(({ rxBytes }) => rxBytes), OutOctets: sum(({ txBytes }) => txBytes), InNoECTPkts: sum(({ rxPackets }) => rxPackets),
   });
