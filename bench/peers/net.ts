@@ -1,4 +1,8 @@
-/** The same echoes by Node's net module over the host's loopback, both ends in this process: ns each; one line of JSON. */
+/**
+ * The same echoes by Node's net module over the host's loopback, both ends in this process: ns each; one line of JSON. By a server that says
+ * nothing, and by one that tells of what it does line by line, as user-echo-server does: into a file that keeps nothing.
+ */
+import { openSync, writeSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, connect, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -9,14 +13,38 @@ const ROUNDS = 3;
 const WARM_ROUNDS = 3;
 const MESSAGE = Buffer.from("dummy message");
 
-const server = createServer((socket) => {
+const log = openSync("/dev/null", "w");
+const say = (line: string): void => void writeSync(log, `${line}\n`);
+
+let clients = 0;
+
+function serve(socket: Socket, tells: boolean): void {
   socket.setNoDelay(true);
   socket.on("error", () => socket.destroy());
-  socket.on("data", (bytes) => void socket.write(bytes));
-});
-server.listen({ port: 0, host: "127.0.0.1", backlog: CONNECTIONS });
-await once(server, "listening");
-const { port } = server.address() as AddressInfo;
+  if (!tells) {
+    socket.on("data", (bytes) => void socket.write(bytes));
+    return;
+  }
+  say(`Connection from ${socket.remoteAddress}:${socket.remotePort}, socket assigned: ${++clients}`);
+  say(`Add new client (fd=${clients}) and size of client_list is ${clients}`);
+  socket.on("data", (bytes) => {
+    say("epoll event count: 1");
+    say(`Client #${clients} :> ${bytes.toString()}`);
+    socket.write(bytes);
+    say("Statistics: 1 event(s) handled at: 0.000010 second(s)");
+  });
+  socket.on("close", () => { say(`After fd=${clients} is closed, current numbers clients = ${--clients}`); });
+}
+
+let port = 0;
+
+async function server(tells: boolean): Promise<() => void> {
+  const listening = createServer((socket) => { serve(socket, tells); });
+  listening.listen({ port: 0, host: "127.0.0.1", backlog: CONNECTIONS });
+  await once(listening, "listening");
+  ({ port } = listening.address() as AddressInfo);
+  return () => void listening.close();
+}
 
 async function opened(): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
@@ -73,9 +101,17 @@ async function connections(): Promise<number> {
   return Number(process.hrtime.bigint() - began) / (CONNECTIONS * ROUNDS);
 }
 
-for (let round = 0; round < WARM_ROUNDS; round++) {
-  await trips();
-  await connections();
+async function measure(tells: boolean): Promise<{ trip: number; connection: number }> {
+  const close = await server(tells);
+  for (let round = 0; round < WARM_ROUNDS; round++) {
+    await trips();
+    await connections();
+  }
+  const measured = { trip: await trips(), connection: await connections() };
+  close();
+  return measured;
 }
-console.log(JSON.stringify({ trip: await trips(), connection: await connections() }));
-server.close();
+
+const silent = await measure(false);
+const telling = await measure(true);
+console.log(JSON.stringify({ trip: silent.trip, connection: silent.connection, tellingTrip: telling.trip, tellingConnection: telling.connection }));
