@@ -5,6 +5,7 @@ import { MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET } from "../abi/socket.ts";
 import { S_IFSOCK } from "../abi/stat.ts";
 import { fasyncHelper } from "../fs/fasync.ts";
 import { fdInstall } from "../fs/fd_table.ts";
+import { charge, costs } from "../sched/cost.ts";
 import { allocFile, fileOperations, filesLeft, nonseekableOpen, type Iovec, type OpenFile } from "../fs/file.ts";
 import { iovTotal } from "../fs/iov.ts";
 import { sbOf } from "../fs/mount.ts";
@@ -37,6 +38,7 @@ export function socketFile(k: Kernel, task: Task, socket: Socket, flags: number)
   const { fs } = k.state;
   const { fsuid: uid, fsgid: gid } = task.cred;
   const inode = newInode(k, sbOf(k, fs.anonMount), { mode: S_IFSOCK | 0o777, uid, gid, ino: fs.nextAnonIno++ });
+  charge(k, costs(k).openNs);
   const file = allocFile(k, {
     ops: OPS, flags: O_RDWR | (flags & O_NONBLOCK), inode: inode.id, path: { mnt: fs.anonMount, dentry: "" },
     canRead: true, canWrite: true, name: "socket:", private: socket.id,

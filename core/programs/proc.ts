@@ -12,6 +12,7 @@ import { writeUser } from "../mm/usercopy.ts";
 import { chargeUser, costs } from "../sched/cost.ts";
 import { enter, NEXT, steps, stepTables, to, type Frame, type StepResult, type StepTable } from "../sched/steps.ts";
 import type { Task } from "../sched/task.ts";
+import { realtimeNs } from "../time/clock.ts";
 import { answerCall } from "../syscalls/answer.ts";
 import { signalSteps, sys } from "../syscalls/enter.ts";
 import { isTraced, tells, traceLine, withoutMark, type Trace } from "./trace.ts";
@@ -274,6 +275,12 @@ export class Proc<L = unknown> {
   /** User code computes for `ns`. */
   work(ns: number): void {
     chargeUser(this.k, ns);
+  }
+
+  /** gettimeofday(2) by the vDSO, µs: no system call, and nothing that strace sees. */
+  gettimeofday(): number {
+    this.work(costs(this.k).vdsoNs);
+    return Number(realtimeNs(this.k) / 1000n);
   }
 
   /** Leaves a value in the locals of the frame that entered this one. */

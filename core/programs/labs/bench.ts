@@ -11,7 +11,7 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../abi/mma
 import { encodeSockaddr, SOCKADDR_IN_SIZE } from "../../abi/sockaddr.ts";
 import { AF_INET, INADDR_LOOPBACK, SHUT_RDWR, SOCK_STREAM } from "../../abi/socket.ts";
 import { nameBytes } from "../../fs/names.ts";
-import { getI64, getU32, putU64 } from "../../lib/bytes.ts";
+import { getI64, putU64 } from "../../lib/bytes.ts";
 import { NEXT, to, type StepResult } from "../../sched/steps.ts";
 import { programSteps, type Proc } from "../proc.ts";
 import { COND_SIZE, condBroadcast, condWait, exitProgram, mutexLock, mutexUnlock, pthreadCreate, pthreadJoin } from "../pthread.ts";
@@ -24,7 +24,6 @@ const BENCH_RESULT_FILE = "bench.txt";
 const TARGET = encodeSockaddr({ family: AF_INET, port: 12345, addr: INADDR_LOOPBACK });
 const MAX_MSG_LEN = 32;
 const MESSAGE = "dummy message";
-const CLOCK_REALTIME = 0;
 const FAILED = 255;
 /** More threads than this no kernel of ours has. */
 const THREADS_MAX = 4000;
@@ -53,13 +52,6 @@ interface WorkerLocals extends Shared {
 }
 
 const variable = (p: Proc, at: number): number => load32(p, at) || 0;
-
-const gettimeofday = (p: Proc): StepResult => p.sys("clock_gettime", CLOCK_REALTIME, { room: 16 });
-
-function microseconds(p: Proc): number {
-  const bytes = p.took(16);
-  return Number(getI64(bytes, 0)) * 1_000_000 + Math.floor(getU32(bytes, 8) / 1000);
-}
 
 function perror(p: Proc, what: string): StepResult {
   p.err(`${what}: ${errnoMessage(-p.ret)}\n`);
@@ -107,18 +99,15 @@ const worker = programSteps<WorkerLocals>("bench.worker", {
     l.sock = p.ret;
     return p.sys("connect", l.sock, TARGET, SOCKADDR_IN_SIZE);
   },
-  start: (p) => (p.ret < 0 ? perror(p, "connect") : gettimeofday(p)),
   send: (p, l) => {
-    l.startUs = microseconds(p);
+    if (p.ret < 0) return perror(p, "connect");
+    l.startUs = p.gettimeofday();
     return p.sys("sendto", l.sock, nameBytes(MESSAGE), MESSAGE.length, 0, 0, 0);
   },
   receive: (p, { sock }) => p.sys("recvfrom", sock, { room: MAX_MSG_LEN }, MAX_MSG_LEN, 0, 0, 0),
-  end: (p, l) => {
-    l.dummy = p.text(p.ret);
-    return gettimeofday(p);
-  },
   shutdown: (p, l) => {
-    l.endUs = microseconds(p);
+    l.endUs = p.gettimeofday();
+    l.dummy = p.text(p.ret);
     return p.sys("shutdown", l.sock, SHUT_RDWR);
   },
   close: (p, { sock }) => p.sys("close", sock),

@@ -17,6 +17,11 @@ export const defaultFigures: Figures = {
     what: "What a tool computes between two of its calls: a few thousand instructions of its own and of the C library.",
     source: "An estimate: yes of coreutils, which does nothing but fill a buffer and write it, writes about two million times a second.",
   },
+  vdsoNs: {
+    ns: 25,
+    what: "A look at the clock by code that the kernel maps into every program: a counter is read and scaled.",
+    source: "gettimeofday in a loop of C on machines of today: 20 to 40 ns.",
+  },
   copyPerByteNs: {
     ns: 0.1,
     what: "A cached memcpy with its access checks, 10 GB/s.",

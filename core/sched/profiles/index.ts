@@ -8,6 +8,8 @@ export interface CostProfile {
   stepNs: number;
   /** A step of a tool's own code. */
   programStepNs: number;
+  /** A look at the clock by the vDSO, which is no system call. */
+  vdsoNs: number;
   /** Copying one byte between user memory, page cache, pipe or socket. */
   copyPerByteNs: number;
   /** A minor page fault: trap, VMA lookup, page-table entry. */
@@ -75,6 +77,7 @@ function numbers(f: Figures): CostProfile {
     syscallNs: f.syscallNs.ns,
     stepNs: f.stepNs.ns,
     programStepNs: f.programStepNs.ns,
+    vdsoNs: f.vdsoNs.ns,
     copyPerByteNs: f.copyPerByteNs.ns,
     faultNs: f.faultNs.ns,
     pageZeroNs: f.pageZeroNs.ns,
