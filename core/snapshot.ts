@@ -258,7 +258,7 @@ class Reader {
   typed(): TypedArray {
     const Type = TYPED_ARRAYS[this.bytes[this.at++]];
     const length = this.varint();
-    const copy = this.take(length * Type.BYTES_PER_ELEMENT).slice();
+    const copy = new Uint8Array(this.take(length * Type.BYTES_PER_ELEMENT)); // a Buffer's slice would be a view
     return new Type(copy.buffer, 0, length);
   }
 }

@@ -8,7 +8,7 @@ import {
   SO_LINGER, SO_LOCK_FILTER, SO_MARK, SO_MEMINFO, SO_PASSCRED, SO_PEEK_OFF, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PRIORITY, SO_PROTOCOL,
   SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO_OLD, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT,
   SO_SNDTIMEO_OLD, SO_TIMESTAMPING_NEW, SO_TIMESTAMPING_OLD, SO_TYPE, SO_ZEROCOPY, TCP_DEFER_ACCEPT, TCP_INFO, TCP_LINGER2, TCP_MAXSEG,
-  TCP_NODELAY, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, TCP_SAVED_SYN, TCP_THIN_DUPACK, TCP_TIMESTAMP,
+  TCP_NODELAY, TCP_SYNCNT, TCP_QUEUE_SEQ, TCP_REPAIR_OPTIONS, TCP_REPAIR_QUEUE, TCP_REPAIR_WINDOW, TCP_SAVED_SYN, TCP_THIN_DUPACK, TCP_TIMESTAMP,
   TCP_WINDOW_CLAMP, lingerLayout, ucredLayout,
 } from "../abi/socket.ts";
 import { decodeStruct, encodeStruct } from "../abi/layout.ts";
@@ -22,6 +22,7 @@ import { now } from "../time/clock.ts";
 import { protocolOf } from "./proto.ts";
 import { takeError, writeSpace, type Socket, type SocketOptions } from "./socket.ts";
 import { deferAcceptSeconds, ipNeedsValue, ipStored, socketStored, tcpStored, udpStored, type StoredOptions } from "./stored_options.ts";
+import { finTimeoutShown, synRetries } from "./sysctl.ts";
 import { tcpInfo } from "./tcp_info.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 import { setRcvLowat } from "./tcp_window.ts";
@@ -320,12 +321,13 @@ const MSS_LOOPBACK = 65_483;
 function getTcpOption(k: Kernel, socket: Socket, option: number): Uint8Array | number {
   const { sk, options } = socket;
   if (option === TCP_NODELAY) return int(Number(options.noDelay));
-  if (option === TCP_LINGER2) return int(options.linger2 === 0 ? 60 : options.linger2);
+  if (option === TCP_LINGER2) return int(options.linger2 === 0 ? finTimeoutShown(k) : options.linger2);
   if (option === TCP_MAXSEG) {
     return int(sk === TCP_CLOSE || sk === TCP_LISTEN ? recall(socket, SOL_TCP, option, 0) || MSS_DEFAULT : MSS_LOOPBACK);
   }
   switch (option) {
     case TCP_DEFER_ACCEPT: case TCP_WINDOW_CLAMP: return int(recall(socket, SOL_TCP, option, 0));
+    case TCP_SYNCNT: return int(recall(socket, SOL_TCP, option, synRetries(k)));
     case TCP_THIN_DUPACK: return int(0);
     case TCP_INFO: return tcpInfo(k, socket);
     case TCP_SAVED_SYN: return new Uint8Array(0);

@@ -23,6 +23,8 @@ export interface PortUsers {
   timeWaits: number[];
   /** How many of the sockets listen. */
   listeners: number;
+  /** All who have the port have it by connecting without one: more may, to other places (tb->fastreuse of -1). */
+  byConnect: boolean;
 }
 
 export interface NetState {
@@ -55,6 +57,8 @@ export interface NetState {
   nextUnixName: number;
 }
 
+/** TCP_TIMEWAIT_LEN */
+export const TIMEWAIT_NS = 60_000_000_000;
 /** tcp_max_tw_buckets, as a kernel of 64 MiB has it; beyond it connections skip TIME_WAIT. */
 export const TIMEWAITS_MAX = 4096;
 /** The ports that sockets are given which ask for none, as long as ip_local_port_range says nothing else. */

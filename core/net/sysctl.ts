@@ -14,7 +14,8 @@ const DEFAULT_RANGE = [LOCAL_PORT_FIRST, LOCAL_PORT_LAST] as const;
 
 sysctlInteger("net/core/somaxconn", { value: SOMAXCONN, min: 0 });
 sysctlInteger("net/ipv4/tcp_syn_retries", { value: 6, min: 1, max: 127 });
-sysctlInteger("net/ipv4/tcp_fin_timeout", { value: 60 });
+// Kept in jiffies.
+sysctlInteger("net/ipv4/tcp_fin_timeout", { value: 60, max: Math.floor(0x7fff_ffff / 250) });
 sysctlIntegers(PORT_RANGE, DEFAULT_RANGE, 0o644, ([first, last]) => first >= UNPRIVILEGED_PORT && first <= last && last <= PORT_MAX);
 
 /** The longest accept queue that listen(2) grants. */
@@ -23,8 +24,11 @@ export const somaxconn = (k: Kernel): number => sysctlValue(k, "net/core/somaxco
 /** How often a SYN is repeated that nobody answers. */
 export const synRetries = (k: Kernel): number => sysctlValue(k, "net/ipv4/tcp_syn_retries");
 
-/** Seconds that the end which nobody holds any more waits for its peer's FIN, at least one. */
-export const finTimeout = (k: Kernel): number => Math.max(1, sysctlValue(k, "net/ipv4/tcp_fin_timeout"));
+/** tcp_fin_timeout as it was set, seconds. */
+export const finTimeoutShown = (k: Kernel): number => sysctlValue(k, "net/ipv4/tcp_fin_timeout");
+
+/** Seconds that the end which nobody holds any more waits for its peer's FIN: three and a half times the least retransmission timeout, or more. */
+export const finTimeout = (k: Kernel): number => Math.max(0.7, finTimeoutShown(k));
 
 /** First and last of the ports that are given. */
 export function localPorts(k: Kernel): readonly number[] {

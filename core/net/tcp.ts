@@ -3,7 +3,7 @@ import {
   EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, ETIMEDOUT,
 } from "../abi/errno.ts";
 import { SOCKADDR_IN_SIZE } from "../abi/sockaddr.ts";
-import { AF_INET, AF_UNSPEC, INADDR_LOOPBACK, SOL_TCP, TCP_SYNCNT } from "../abi/socket.ts";
+import { AF_INET, AF_UNSPEC, INADDR_ANY, SOL_TCP, TCP_SYNCNT } from "../abi/socket.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
@@ -18,14 +18,18 @@ import { closeSending, disconnect, endTimeWait, resetArrived, startTimer, tcpDon
 import { tcpIoctl, tcpPoll, tcpRecvmsg, tcpSendmsg } from "./tcp_data.ts";
 import { synRepeated } from "./syn_flood.ts";
 import { synRetries } from "./sysctl.ts";
-import { beginListening, findListener, getConnectPort, getPort, holdPort } from "./tcp_port.ts";
+import { beginListening, findListener, getConnectPort, getPort, holdPort, tupleInUse } from "./tcp_port.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "./tcp_states.ts";
 
 /** A SYN that is not answered is repeated after 1, 2, 4 … s; with tcp_syn_retries as it is, the attempt ends 127 s after it began. */
 const SYN_TIMEOUT_NS = 1_000_000_000;
+/** TCP_RTO_MAX: no wait is longer. */
+const RTO_MAX_NS = 120_000_000_000;
 /** Bytes of options that a SYN has beside the time stamps of every segment; the answer to one that nobody listens for has none at all. */
 const SYN_OPTIONS = 8;
 const RST_OPTIONS = -12;
+/** The ACK that tells of a SYN which came twice. */
+const SACK_BLOCK = 12;
 /** SO_SNDBUF of an established connection over the loopback: room for two windows of ten segments. */
 const SNDBUF_ESTABLISHED = 2_626_560;
 
@@ -108,11 +112,13 @@ function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
   const inet = inetOf(socket);
   const peer = routeTo(k, to, inet.localAddr);
   if (typeof peer === "number") return peer;
+  const own = inet.localAddr === INADDR_ANY ? sourceOf(k, inet, peer.addr) : inet.localAddr;
   if (!inet.portHeld) {
-    const err = getConnectPort(k, socket);
+    const err = getConnectPort(k, socket, own, peer);
     if (err !== 0) return err;
-  } else if (inUse(k, socket, peer)) return -EADDRNOTAVAIL;
-  if (inet.localAddr === 0) inet.localAddr = sourceOf(k, inet, peer.addr);
+  } else if (tupleInUse(k, inet.localPort, own, peer, socket.id)) return -EADDRNOTAVAIL;
+  replaceTimeWait(k, { addr: own, port: inet.localPort }, peer);
+  inet.localAddr = own;
   inet.peerAddr = peer.addr;
   inet.peerPort = peer.port;
   socket.sk = TCP_SYN_SENT;
@@ -123,22 +129,7 @@ function sendSyn(k: Kernel, socket: Socket, addr: Uint8Array): number {
   return 0;
 }
 
-/** Whether another connection has these four numbers; one in TIME_WAIT gives way (tcp_twsk_unique). */
-function inUse(k: Kernel, socket: Socket, peer: Endpoint): boolean {
-  const { localPort, localAddr } = inetOf(socket);
-  const users = k.state.net.tcpPorts.get(localPort);
-  const own = localAddr === 0 ? INADDR_LOOPBACK : localAddr;
-  const taken = users?.sockets.some((id) => {
-    const other = must(k.state.net.sockets, id);
-    const { localAddr: addr, peerAddr, peerPort } = inetOf(other);
-    return id !== socket.id && addr === own && peerAddr === peer.addr && peerPort === peer.port && other.sk !== TCP_CLOSE;
-  });
-  if (taken === true) return true;
-  replaceTimeWait(k, { addr: own, port: localPort }, peer);
-  return false;
-}
-
-/** A new connection takes the place of one in TIME_WAIT: its time stamps tell old segments from new ones. */
+/** A new connection takes the place of one in TIME_WAIT: its time stamps tell old segments from new ones (tcp_twsk_unique). */
 function replaceTimeWait(k: Kernel, local: Endpoint, peer: Endpoint): void {
   const { tcpPorts, timeWaits } = k.state.net;
   const old = tcpPorts.get(local.port)?.timeWaits.find((id) => {
@@ -159,6 +150,7 @@ function synArrives(k: Kernel, socket: Socket): void {
   if (listener === null) {
     // A socket that connects to its own address meets its own SYN (simultaneous open).
     if (inet.localAddr === inet.peerAddr && inet.localPort === inet.peerPort) {
+      loopbackXmit(k, 2, SYN_OPTIONS + SACK_BLOCK);
       establish(k, socket, socket.id);
       return closeShut(k, socket);
     }
@@ -169,7 +161,7 @@ function synArrives(k: Kernel, socket: Socket): void {
   const queue = tcpOf(listener);
   if (queue.acceptQueue.length > queue.backlog) {
     k.state.net.mib.listenOverflows++;
-    return startTimer(k, socket, "tcp.syn", SYN_TIMEOUT_NS * (1 << tcpOf(socket).retries));
+    return startTimer(k, socket, "tcp.syn", Math.min(SYN_TIMEOUT_NS * 2 ** tcpOf(socket).retries, RTO_MAX_NS));
   }
   // SYN and ACK, ACK.
   loopbackXmit(k, 2, SYN_OPTIONS);

@@ -8,15 +8,13 @@ import { clear } from "./byte_queue.ts";
 import { loopbackXmit } from "./loopback.ts";
 import { endListening, leavePort, portUsers, takeOff } from "./tcp_port.ts";
 import { inetOf, stateChange, tcpOf, type Socket } from "./socket.ts";
-import { TIMEWAITS_MAX } from "./state.ts";
+import { TIMEWAITS_MAX, TIMEWAIT_NS } from "./state.ts";
 import { finTimeout } from "./sysctl.ts";
 import {
   RCV_SHUTDOWN, SHUTDOWN_MASK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
   TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from "./tcp_states.ts";
 
-/** TCP_TIMEWAIT_LEN */
-export const TIMEWAIT_NS = 60_000_000_000;
 /** tcp_orphan_retries: an orphan whose bytes nobody takes gives up after about this. */
 const ORPHAN_NS = 102_400_000_000;
 

@@ -2,9 +2,10 @@
 import { EADDRINUSE, EADDRNOTAVAIL } from "../abi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { must } from "../lib/assert.ts";
-import { addressesMeet } from "./inet_addr.ts";
+import { now, NS_PER_SEC } from "../time/clock.ts";
+import { addressesMeet, type Endpoint } from "./inet_addr.ts";
 import { inetOf, socketOf, type Socket } from "./socket.ts";
-import type { PortUsers } from "./state.ts";
+import { TIMEWAIT_NS, type PortUsers } from "./state.ts";
 import { localPorts } from "./sysctl.ts";
 import { TCP_CLOSE, TCP_LISTEN } from "./tcp_states.ts";
 
@@ -28,7 +29,7 @@ export function leavePort(k: Kernel, socket: Socket): void {
 export function portUsers(k: Kernel, port: number): PortUsers {
   let users = k.state.net.tcpPorts.get(port);
   if (users === undefined) {
-    users = { sockets: [], timeWaits: [], listeners: 0 };
+    users = { sockets: [], timeWaits: [], listeners: 0, byConnect: false };
     k.state.net.tcpPorts.set(port, users);
   }
   return users;
@@ -73,22 +74,48 @@ export function getPort(k: Kernel, socket: Socket, port: number): number {
     if (users !== undefined && conflicts(k, socket, users)) return -EADDRINUSE;
   }
   holdPort(k, socket, chosen);
+  portUsers(k, chosen).byConnect = false;
   return 0;
 }
 
-/** Gives a connecting socket a port of its own; 0 or -EADDRNOTAVAIL. */
-export function getConnectPort(k: Kernel, socket: Socket): number {
-  const chosen = freePort(k, 0);
+/** Gives a socket that connects from `own` to `peer` a port; 0 or -EADDRNOTAVAIL. */
+export function getConnectPort(k: Kernel, socket: Socket, own: number, peer: Endpoint): number {
+  const chosen = freePort(k, 0, (users, port) => shareable(k, users, port, own, peer));
   if (chosen === 0) return -EADDRNOTAVAIL;
+  const alone = !k.state.net.tcpPorts.has(chosen);
   holdPort(k, socket, chosen);
+  if (alone) portUsers(k, chosen).byConnect = true;
   return 0;
+}
+
+/** Whether a connection, not socket `except`'s own, has these four numbers. */
+export function tupleInUse(k: Kernel, port: number, own: number, peer: Endpoint, except: number): boolean {
+  const users = k.state.net.tcpPorts.get(port);
+  return users !== undefined && users.sockets.some((id) => {
+    const other = socketOf(k, id);
+    const { localAddr, peerAddr, peerPort } = inetOf(other);
+    return id !== except && localAddr === own && peerAddr === peer.addr && peerPort === peer.port && other.sk !== TCP_CLOSE;
+  });
 }
 
 /**
- * The next port of the range that nobody uses, in steps of two: of those as far from its first as `parity` is, then of the others; 0 when all
- * are taken. Differs from Linux: the search goes on where the last one of its kind ended instead of at random, so that runs repeat.
+ * Whether a connect may have a port that others have by connecting too: their four numbers differ, or those with the same are in TIME_WAIT
+ * since the second before (__inet_hash_connect; tcp_twsk_unique with tcp_tw_reuse at 2, over the loopback).
  */
-function freePort(k: Kernel, parity: 0 | 1): number {
+function shareable(k: Kernel, { byConnect, timeWaits }: PortUsers, port: number, own: number, peer: Endpoint): boolean {
+  if (!byConnect || tupleInUse(k, port, own, peer, 0)) return false;
+  return timeWaits.every((id) => {
+    const { localAddr, peerAddr, peerPort, expiresNs } = must(k.state.net.timeWaits, id);
+    const same = localAddr === own && peerAddr === peer.addr && peerPort === peer.port;
+    return !same || Math.floor(now(k) / NS_PER_SEC) > Math.floor((expiresNs - TIMEWAIT_NS) / NS_PER_SEC);
+  });
+}
+
+/**
+ * The next port of the range that nobody uses, or that may be shared with who does, in steps of two: of those as far from its first as `parity`
+ * is, then of the others; 0 when there is none. Differs from Linux: the search goes on where the last one of its kind ended instead of at random, so that runs repeat.
+ */
+function freePort(k: Kernel, parity: 0 | 1, shared: (users: PortUsers, port: number) => boolean = () => false): number {
   const { net } = k.state;
   const [first, last] = localPorts(k);
   for (const offset of [parity, 1 - parity]) {
@@ -97,7 +124,8 @@ function freePort(k: Kernel, parity: 0 | 1): number {
     const after = (port: number): number => (port + 2 > last ? first + offset : port + 2);
     let port = begin;
     for (let left = Math.floor((last - first - offset) / 2) + 1; left > 0; left--, port = after(port)) {
-      if (net.tcpPorts.has(port)) continue;
+      const users = net.tcpPorts.get(port);
+      if (users !== undefined && !shared(users, port)) continue;
       if (offset === parity && offset === 0) net.nextConnectPort = after(port);
       else if (offset === parity) net.nextBindPort = after(port);
       return port;

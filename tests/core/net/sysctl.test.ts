@@ -81,3 +81,50 @@ test("a SYN is repeated as often as tcp_syn_retries says, an orphan waits as lon
   m.advance(200);
   expect(m.after(lost)).toMatchObject({ ret: -1, errno: "ETIMEDOUT" });
 });
+
+test("no SYN waits more than two minutes for the next", async () => {
+  const m = await Sockets.boot();
+  expect(write(m, "ipv4/tcp_syn_retries", "9")).toBeNull();
+  m.listener(2000, 0);
+  m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
+  const lost = m.sleeps("connect", { sockfd: m.client(), addr: m.to(2000) });
+  // 1, 2, 4 … 64 s, then 120 s three times.
+  m.advance((127 + 360) * 1_000 - 100);
+  expect(m.after(lost).state).toBe("sleeping");
+  m.advance(200);
+  expect(m.after(lost)).toMatchObject({ ret: -1, errno: "ETIMEDOUT" });
+});
+
+test("options that were not set show what is set for all", async () => {
+  const m = await Sockets.boot();
+  expect([write(m, "ipv4/tcp_syn_retries", "2"), write(m, "ipv4/tcp_fin_timeout", "5"), write(m, "ipv4/tcp_fin_timeout", "8589935")]).toEqual([null, null, "EINVAL"]);
+  const sockfd = m.client();
+  const shown = (optname: string): unknown => m.do("getsockopt", { sockfd, level: "IPPROTO_TCP", optname, optlen: 4 }).optval;
+  expect([shown("TCP_SYNCNT"), shown("TCP_LINGER2")]).toEqual([2, 5]);
+});
+
+test("ports that connections have by connecting serve others to other places, and again once a TIME_WAIT is of the second before", async () => {
+  const m = await Sockets.boot();
+  const listeners = [m.listener(5000, 100), m.listener(5001, 100)];
+  expect(write(m, "ipv4/ip_local_port_range", "40000 40001")).toBeNull();
+  const connect = (port: number): number | string => {
+    const sockfd = m.client();
+    return m.errno("connect", { sockfd, addr: m.to(port) }) ?? sockfd;
+  };
+  const [first] = [connect(5000), connect(5000)];
+  expect([connect(5000), connect(5001), connect(5001), connect(5001)].map((one) => typeof one)).toEqual(["string", "number", "number", "string"]);
+  // One is given up by both ends, by the client first: it waits its time out.
+  const server = m.ok("accept", { sockfd: listeners[0] });
+  m.ok("close", { fd: first });
+  m.ok("close", { fd: server });
+  expect(connect(5000)).toBe("EADDRNOTAVAIL");
+  m.advance(1_000);
+  expect(typeof connect(5000)).toBe("number");
+  expect(m.broken()).toEqual([]);
+  // A port that was asked for is nobody else's.
+  expect(write(m, "ipv4/ip_local_port_range", "40010 40010")).toBeNull();
+  const bound = m.client();
+  m.ok("bind", { sockfd: bound, addr: m.to(40010) });
+  m.ok("connect", { sockfd: bound, addr: m.to(5000) });
+  expect(connect(5001)).toBe("EADDRNOTAVAIL");
+});

@@ -374,3 +374,14 @@ test("a port knows how many listen there", async () => {
   m.ok("connect", { sockfd: m.client(), addr: m.to(2000) });
   expect(m.broken()).toEqual([]);
 });
+
+// Recorded under Linux 6.1.
+test.each([[3000, 3, 184], [9, 2, 100]])("a connect to port %i, its own or nobody's, makes %i packets of %i bytes", async (port, packets, bytes) => {
+  const m = await Sockets.boot();
+  const sockfd = m.client();
+  m.ok("bind", { sockfd, addr: m.to(3000) });
+  const [lo] = m.kernel.state.net.devices;
+  const before = [lo.rxPackets, lo.rxBytes];
+  expect(m.errno("connect", { sockfd, addr: m.to(port) })).toBe(port === 3000 ? null : "ECONNREFUSED");
+  expect([lo.rxPackets - before[0], lo.rxBytes - before[1]]).toEqual([packets, bytes]);
+});
