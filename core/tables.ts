@@ -67,3 +67,11 @@ export const tables: Tables = {
   unimplemented: missing(),
   hooks,
 };
+
+/** Puts a call into all tables that know of calls. */
+export function addSyscall(row: SyscallRow): void {
+  tables.syscalls[row.x86_64] = row;
+  tables.syscallNames.set(row.name, row);
+  tables.syscallEntries[row.x86_64] = entryOf(row);
+  tables.syscallNumbers.set(row.name, row.x86_64);
+}

@@ -1,10 +1,9 @@
 /** Calls that a caller drives: decoding, batches, sleeping, interruption, signals, restarts. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { tables } from "../../core/tables.ts";
+import { addSyscall } from "../../core/tables.ts";
 import type { CallAnswer, Json, Output } from "../../core/input.ts";
 import { callRecord, processView, traceLines } from "../../core/read.ts";
 import { int, ulong } from "../../core/syscalls/args.ts";
-import type { SyscallRow } from "../../core/syscalls/row.ts";
 import { sleepOn, timedOut, type SleepOptions } from "../../core/sched/wait_queue.ts";
 import { CoreMachine } from "../helpers/core.ts";
 
@@ -52,12 +51,10 @@ function stand(callId: string): Answer {
 
 /** A row of this file alone: a sleep that nobody wakes. */
 function testRow(name: string, nr: number, options: SleepOptions): void {
-  const row: SyscallRow = {
+  addSyscall({
     name, x86_64: nr, args: [int("x")], pointers: false,
     run: (k, task) => (timedOut(task) ? 7 : sleepOn(k.state.log.wait, { wchan: name, ...options })),
-  };
-  tables.syscalls[nr] = row;
-  tables.syscallNames.set(name, row);
+  });
 }
 
 testRow("test_interruptible", 900, {});
@@ -67,14 +64,13 @@ testRow("test_nohand", 903, { interrupted: -514 });
 testRow("test_nointr", 904, { interrupted: -513 });
 
 let taken: (number | bigint)[] = [];
-tables.syscalls[905] = {
+addSyscall({
   name: "test_take", x86_64: 905, args: [int("i"), ulong("u")], pointers: false,
   run: (_k, _task, args: (number | bigint)[]) => {
     taken = args;
     return 0;
   },
-};
-tables.syscallNames.set("test_take", tables.syscalls[905]);
+});
 
 describe("decoding", () => {
   test("takes calls by name and by number, arguments by name and as raw registers", () => {
