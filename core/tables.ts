@@ -68,7 +68,7 @@ export const tables: Tables = {
   hooks,
 };
 
-/** Puts a call into all tables that know of calls. */
+/** Puts a call into all tables that know of calls, beside those of the families: tests have calls of their own. */
 export function addSyscall(row: SyscallRow): void {
   tables.syscalls[row.x86_64] = row;
   tables.syscallNames.set(row.name, row);

@@ -9,12 +9,11 @@ const READ_ONLY = 0o444;
 const PORT_MAX = 65535;
 const UNPRIVILEGED_PORT = 1024;
 const PORT_RANGE = "net/ipv4/ip_local_port_range";
-
 const DEFAULT_RANGE = [LOCAL_PORT_FIRST, LOCAL_PORT_LAST] as const;
 
 sysctlInteger("net/core/somaxconn", { value: SOMAXCONN, min: 0 });
 sysctlInteger("net/ipv4/tcp_syn_retries", { value: 6, min: 1, max: 127 });
-// Kept in jiffies.
+// Linux keeps it in jiffies, of which an int has room for so many seconds at 250 a second.
 sysctlInteger("net/ipv4/tcp_fin_timeout", { value: 60, max: Math.floor(0x7fff_ffff / 250) });
 sysctlIntegers(PORT_RANGE, DEFAULT_RANGE, 0o644, ([first, last]) => first >= UNPRIVILEGED_PORT && first <= last && last <= PORT_MAX);
 

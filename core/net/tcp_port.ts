@@ -112,8 +112,9 @@ function shareable(k: Kernel, { byConnect, timeWaits }: PortUsers, port: number,
 }
 
 /**
- * The next port of the range that nobody uses, or that may be shared with who does, in steps of two: of those as far from its first as `parity`
- * is, then of the others; 0 when there is none. Differs from Linux: the search goes on where the last one of its kind ended instead of at random, so that runs repeat.
+ * The next port of the range that nobody uses, or that may be shared with who does, in steps of two: of those an even way (`parity` 0) or an
+ * odd one from its first, then of the others; 0 when there is none. Differs from Linux: the search goes on where the last one of its kind
+ * ended instead of at random, so that runs repeat.
  */
 function freePort(k: Kernel, parity: 0 | 1, shared: (users: PortUsers, port: number) => boolean = () => false): number {
   const { net } = k.state;

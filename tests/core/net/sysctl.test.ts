@@ -55,11 +55,11 @@ test("somaxconn bounds what listen is granted", async () => {
   const m = await Sockets.boot();
   expect(write(m, "core/somaxconn", "1")).toBeNull();
   m.listener(5000, 100);
-  const errnos = Array.from({ length: 3 }, () => {
+  const states = Array.from({ length: 3 }, () => {
     const sockfd = m.ok("socket", { domain: "AF_INET", type: "SOCK_STREAM" });
     return m.callNow(m.pid, "connect", { sockfd, addr: m.to(5000) }).state;
   });
-  expect(errnos).toEqual(["returned", "returned", "sleeping"]);
+  expect(states).toEqual(["returned", "returned", "sleeping"]);
 });
 
 test("a SYN is repeated as often as tcp_syn_retries says, an orphan waits as long as tcp_fin_timeout", async () => {
